@@ -1,0 +1,1 @@
+"""The command line: a table of verbs, flags made from the tasks, lists, citations."""

@@ -1,0 +1,137 @@
+"""`stronglens list`: what there is to choose from, read from the registries.
+
+Each list is one function; a new network or survey shows up by being registered.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Rows = list[dict[str, Any]]
+
+
+def print_list(words: Sequence[str]) -> int:
+    """Print one list as a table or as JSON.
+
+    Args:
+        words: What was typed after `list`.
+    """
+    parser = argparse.ArgumentParser("stronglens list", description="What there is to choose from.")
+    parser.add_argument("kind", choices=sorted(LISTS), help="what to list")
+    parser.add_argument("--json", action="store_true", help="print JSON, with everything known")
+    given = parser.parse_args(list(words))
+    rows = LISTS[given.kind]()
+    if given.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_table(rows)) if rows else f"no {given.kind} yet")
+    return 0
+
+
+def networks() -> Rows:
+    """Return every network with its parameters at the documented input."""
+    from stronglens.finders import build_network, n_parameters
+    from stronglens.finders import networks as registry
+
+    rows = []
+    for name in registry.names():
+        facts = registry.facts(name)
+        shape = facts["input_shape"]
+        rows.append(
+            {
+                "name": name,
+                "parameters": n_parameters(build_network(name)),
+                "input": f"{shape.n_bands}x{shape.height}x{shape.width}",
+                "summary": facts["summary"],
+                "citation": facts["citation"],
+            }
+        )
+    return rows
+
+
+def surveys() -> Rows:
+    """Return every survey with its bands and their numbers."""
+    import dataclasses
+
+    from stronglens.surveys import survey
+    from stronglens.surveys import surveys as registry
+
+    rows = []
+    for name in registry.names():
+        entry = survey(name)
+        rows.append(
+            {
+                "name": name,
+                "bands": [dataclasses.asdict(band) for band in entry.bands],
+                "summary": entry.description,
+                "citation": entry.citation,
+            }
+        )
+    return rows
+
+
+def presets() -> Rows:
+    """Return every preset of `simulate`."""
+    from stronglens.simulation.settings import presets as registry
+
+    return [
+        {
+            "name": name,
+            "n": registry.get(name).n,
+            "survey": registry.get(name).survey,
+            "summary": registry.get(name).description,
+        }
+        for name in registry.names()
+    ]
+
+
+def finders() -> Rows:
+    """Return the trained finders: those shipped with stronglens, and those under runs/."""
+    import stronglens.finders
+    from stronglens.finders import load_finder
+
+    shipped = Path(stronglens.finders.__file__).parent / "weights"
+    found = [
+        *sorted(shipped.glob("*.safetensors")),
+        *sorted(Path("runs").glob("*/weights.safetensors")),
+    ]
+    rows = []
+    for file in found:
+        facts = load_finder(file).facts
+        rows.append(
+            {
+                "name": file.stem if file.parent == shipped else str(file.parent),
+                "network": facts.network,
+                "bands": list(facts.bands),
+                "pixel_scale": facts.pixel_scale,
+                "input": f"{len(facts.bands)}x{facts.height}x{facts.width}",
+            }
+        )
+    return rows
+
+
+LISTS: dict[str, Callable[[], Rows]] = {
+    "finders": finders,
+    "networks": networks,
+    "presets": presets,
+    "surveys": surveys,
+}
+
+
+def _table(rows: Rows) -> list[str]:
+    """Return rows as aligned columns, without what is too long for a line."""
+    columns = [name for name in rows[0] if name != "citation"]
+    texts = [[_cell(row[name]) for name in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [columns, *texts]) for i in range(len(columns))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [columns, *texts]
+    ]
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - any cell
+    if isinstance(value, list):
+        return ",".join(item["name"] if isinstance(item, dict) else str(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,75 @@
+"""BibTeX of the physics and the software that each verb stands on.
+
+Networks and surveys state their own references where they are registered.
+"""
+
+STRONGLENS = """@software{stronglens,
+  author = {{stronglens developers}},
+  title = {stronglens: deep networks for strong gravitational lenses in survey images},
+  version = {%s},
+  year = {2026}
+}"""
+
+KORMANN = """@article{kormann1994,
+  author = {Kormann, R. and Schneider, P. and Bartelmann, M.},
+  title = {Isothermal elliptical gravitational lens models},
+  journal = {Astronomy and Astrophysics},
+  volume = {284},
+  pages = {285--299},
+  year = {1994}
+}"""
+
+SERSIC = """@article{sersic1963,
+  author = {S{\\'e}rsic, J. L.},
+  title = {Influence of the atmospheric and instrumental dispersion on the brightness
+           distribution in a galaxy},
+  journal = {Boletin de la Asociacion Argentina de Astronomia},
+  volume = {6},
+  pages = {41--43},
+  year = {1963}
+}"""
+
+CIOTTI = """@article{ciotti1999,
+  author = {Ciotti, L. and Bertin, G.},
+  title = {Analytical properties of the R^{1/m} law},
+  journal = {Astronomy and Astrophysics},
+  volume = {352},
+  pages = {447--451},
+  year = {1999}
+}"""
+
+METCALF = """@article{metcalf2019,
+  author = {Metcalf, R. B. and others},
+  title = {The strong gravitational lens finding challenge},
+  journal = {Astronomy and Astrophysics},
+  volume = {625},
+  pages = {A119},
+  year = {2019},
+  doi = {10.1051/0004-6361/201832797}
+}"""
+
+PYTORCH = """@inproceedings{paszke2019,
+  author = {Paszke, A. and others},
+  title = {{PyTorch}: An Imperative Style, High-Performance Deep Learning Library},
+  booktitle = {Advances in Neural Information Processing Systems 32},
+  year = {2019}
+}"""
+
+ASTROPY = """@article{astropy2022,
+  author = {{Astropy Collaboration}},
+  title = {The Astropy Project: Sustaining and Growing a Community-oriented Open-source
+           Project and the Latest Major Release (v5.0) of the Core Package},
+  journal = {The Astrophysical Journal},
+  volume = {935},
+  pages = {167},
+  year = {2022},
+  doi = {10.3847/1538-4357/ac7c74}
+}"""
+
+OF_VERB: dict[str, tuple[str, ...]] = {
+    "simulate": (KORMANN, SERSIC, CIOTTI, PYTORCH),
+    "train": (PYTORCH,),
+    "evaluate": (METCALF, PYTORCH),
+    "scan": (ASTROPY, PYTORCH),
+}
+"""What a verb always uses, whatever its settings."""

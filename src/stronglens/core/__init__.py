@@ -1,0 +1,1 @@
+"""What everything else stands on: tasks, run directories, registries, seeds, weights."""

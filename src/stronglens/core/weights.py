@@ -1,0 +1,68 @@
+"""Weights with the settings that made them, in one safetensors file; the only reader of weights.
+
+Checkpoints that serve only to resume a training belong to `training`, not here.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stronglens.core.errors import MissingDataError, UnreadableFileError
+from stronglens.core.files import atomic_path
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_HEADER = "stronglens"
+
+
+def save_weights(path: Path, tensors: "dict[str, Tensor]", settings: dict[str, Any]) -> None:
+    """Write tensors and settings so that a killed process leaves the old file or the new one.
+
+    Args:
+        path: The file to write, ending in .safetensors.
+        tensors: Named tensors, on any device.
+        settings: What made them, as plain JSON values.
+    """
+    from safetensors.torch import save_file
+
+    header = {_HEADER: json.dumps(settings, sort_keys=True)}
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(plain, temporary, metadata=header)
+
+
+def load_weights(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
+    """Read tensors and the settings that made them.
+
+    Args:
+        path: A file written by `save_weights`.
+
+    Returns:
+        The named tensors on the CPU, and the settings.
+
+    Raises:
+        MissingDataError: There is no such file.
+        UnreadableFileError: The file is corrupted, truncated or not of this kind.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise MissingDataError(
+            f"no weights at {path}. Pass a run directory or a .safetensors file."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(_HEADER)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UnreadableFileError(
+            f"weights {path} cannot be read ({error}). Allowed: a complete .safetensors file "
+            "written by stronglens. Copy it again, or train anew."
+        ) from error
+    if header is None:
+        raise UnreadableFileError(
+            f"weights {path} carry no stronglens settings, so their network is unknown. "
+            "Pass a file written by stronglens train."
+        )
+    return tensors, json.loads(header)

@@ -1,0 +1,115 @@
+"""The register of networks: what a network is told, what it states about itself.
+
+Each family of networks has a file of its own; trained ones are `Finder`s, in `finder.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from stronglens.core.errors import OutOfRangeError
+from stronglens.core.registry import Registry
+from stronglens.core.seeds import derived_seed
+
+Loss = Literal["cross-entropy", "focal", "mse", "hinge"]
+Optimiser = Literal["sgd", "rmsprop", "adam", "adamw", "adadelta"]
+Schedule = Literal["constant", "cosine", "one-cycle"]
+Augmentation = Literal["none", "deck", "d4"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class InputShape:
+    """Shape of one image as a network takes it."""
+
+    n_bands: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The three settings of every network; each family says what they mean for it."""
+
+    width: int
+    """Channels of the first block of layers."""
+    depth: int
+    """Number of blocks: of convolutions and a pooling, or of residuals in each stage."""
+    dropout: float
+    """Probability that a feature is dropped before the last layer, in training."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained unless the user says otherwise."""
+
+    normalisation: str
+    loss: Loss
+    optimiser: Optimiser
+    learning_rate: float
+    decay: float
+    weight_decay: float
+    schedule: Schedule
+    batch_size: int
+    epochs: int
+    augmentation: Augmentation
+    precision: Precision
+
+
+Factory = Callable[[InputShape, Architecture], nn.Module]
+networks: Registry[Factory] = Registry("network")
+"""Factories by name. Facts: summary, citation, input_shape, architecture, recipe, any_size."""
+
+
+def architecture_of(
+    name: str,
+    *,
+    width: int | None = None,
+    depth: int | None = None,
+    dropout: float | None = None,
+) -> Architecture:
+    """Architecture of a registered network, with the settings that are not None in their place."""
+    given = {"width": width, "depth": depth, "dropout": dropout}
+    default: Architecture = networks.facts(name)["architecture"]
+    return replace(default, **{key: value for key, value in given.items() if value is not None})
+
+
+def build_network(
+    name: str,
+    shape: InputShape | None = None,
+    architecture: Architecture | None = None,
+    *,
+    seed: int = 0,
+) -> nn.Module:
+    """Build a network with random weights that depend on the seed alone.
+
+    Args:
+        name: A registered network.
+        shape: Shape of one image; the documented input by default.
+        architecture: Width, depth and dropout; the documented ones by default.
+        seed: Seed of the initial weights.
+
+    Returns:
+        A module that maps normalised images (batch, band, y, x) to logits (batch,).
+
+    Raises:
+        UnknownNameError: There is no such network.
+        OutOfRangeError: The images are too small for its layers, or a setting makes no sense.
+    """
+    factory, facts = networks.get(name), networks.facts(name)
+    wanted: Architecture = architecture or facts["architecture"]
+    if wanted.width < 1 or wanted.depth < 1 or not 0 <= wanted.dropout < 1:
+        raise OutOfRangeError(
+            f"{wanted} makes no network. Allowed: width and depth of at least 1, dropout in [0, 1)."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, "initial-weights"))
+        return factory(shape or facts["input_shape"], wanted)
+
+
+def n_parameters(network: nn.Module) -> int:
+    """Number of trainable parameters of a network."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)

@@ -1,0 +1,143 @@
+"""From pixel units to what a network sees; each way of scaling is stored with the finder.
+
+The arithmetic on pixels is in `stronglens.data.stretch`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from stronglens.core.registry import Registry
+from stronglens.data.stretch import (
+    asinh_stretch,
+    bad_pixels,
+    fill_bad,
+    minmax_stretch,
+    sky_sigma,
+)
+
+NormalisationName = Literal["min-max", "sky-asinh"]
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class PixelImages:
+    """Images in pixel units with what is known about their noise."""
+
+    flux: Float[Tensor, "batch band y x"]
+    ivar: Float[Tensor, "batch band y x"] | None = None
+    mask: Bool[Tensor, "batch band y x"] | None = None
+
+    def rows(self, start: int, stop: int) -> "PixelImages":
+        """Images from start to stop."""
+        return PixelImages(
+            self.flux[start:stop],
+            None if self.ivar is None else self.ivar[start:stop],
+            None if self.mask is None else self.mask[start:stop],
+        )
+
+
+def is_blank(images: PixelImages) -> Bool[Tensor, "batch"]:
+    """Whether some band of an image has no good pixel at all, so that nothing can be said."""
+    good = ~bad_pixels(images.flux, images.mask)
+    return ~good.flatten(2).any(2).all(1)
+
+
+@dataclass(frozen=True)
+class AbstractNormalisation(ABC):
+    """A scaling whose numbers, if it has any, are found on the training images."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, chunks: Iterable[PixelImages]) -> "AbstractNormalisation":
+        """Find the numbers of the scaling on training images, given in parts."""
+
+    @abstractmethod
+    def scale(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
+        """Scale images whose bad pixels are filled already."""
+
+    def __call__(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
+        """Scale images; bad pixels are first set to the median of their image."""
+        parts = []
+        for start in range(0, max(len(images.flux), 1), _CHUNK):
+            part = images.rows(start, start + _CHUNK)
+            bad = bad_pixels(part.flux, part.mask)
+            parts.append(self.scale(PixelImages(fill_bad(part.flux, bad), part.ivar, part.mask)))
+        return torch.cat(parts)
+
+
+normalisations: Registry[type[AbstractNormalisation]] = Registry("normalisation")
+"""Ways of scaling by name."""
+
+
+@normalisations.register("min-max")
+@dataclass(frozen=True)
+class MinMax(AbstractNormalisation):
+    """Each image to 0...1 by its own extremes, then one mean and deviation for all images.
+
+    The study of 2017 stored its mocks as 8-bit pictures, which did the first step, and took the
+    mean and deviation over training and validation images; here only training images count.
+    """
+
+    mean: float = 0.0
+    """Mean of all scaled training pixels."""
+    deviation: float = 1.0
+    """Standard deviation of all scaled training pixels."""
+
+    @classmethod
+    def fit(cls, chunks: Iterable[PixelImages]) -> "MinMax":
+        """Find mean and deviation of the scaled training images."""
+        n = total = squares = 0.0
+        for chunk in chunks:
+            scaled = cls()(chunk).double()
+            n += scaled.numel()
+            total += float(scaled.sum())
+            squares += float(scaled.square().sum())
+        mean = total / n if n else 0.0
+        variance = squares / n - mean**2 if n else 0.0
+        return cls(mean, variance**0.5) if variance > 0 else cls()
+
+    def scale(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
+        """Scaled images, about 0 with deviation 1."""
+        return (minmax_stretch(images.flux) - self.mean) / self.deviation
+
+
+@normalisations.register("sky-asinh")
+@dataclass(frozen=True)
+class SkyAsinh(AbstractNormalisation):
+    """Flux over the noise of the sky, compressed: asinh(flux / 3 sigma).
+
+    Nothing depends on the brightest pixel, so an arc looks the same beside any galaxy, and bands
+    keep their ratios up to their noise.
+    """
+
+    softening: float = 3.0
+    """Flux at which the stretch turns logarithmic [sigma of the sky]."""
+
+    @classmethod
+    def fit(cls, chunks: Iterable[PixelImages]) -> "SkyAsinh":
+        """Return the scaling; it has no numbers to find."""
+        return cls()
+
+    def scale(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
+        """Scaled images: 0 at the sky, about 0.3 at its noise."""
+        sigma = sky_sigma(images.flux, images.ivar, images.mask)
+        return asinh_stretch(images.flux, self.softening * sigma)
+
+
+def normalisation_settings(normalisation: AbstractNormalisation) -> dict[str, Any]:
+    """Return name and numbers of a scaling as plain values."""
+    kind = type(normalisation)
+    name = next(name for name in normalisations.names() if normalisations.get(name) is kind)
+    return {"name": name, **asdict(normalisation)}
+
+
+def normalisation_from_settings(settings: dict[str, Any]) -> AbstractNormalisation:
+    """Build a scaling from what `normalisation_settings` returned."""
+    numbers = {key: value for key, value in settings.items() if key != "name"}
+    return normalisations.get(settings["name"])(**numbers)

@@ -1,0 +1,1 @@
+"""Gravity: mass profiles, the lens equation, caustics and distances, in torch alone."""

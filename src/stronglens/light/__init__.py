@@ -1,0 +1,1 @@
+"""Light profiles of galaxies, in torch alone."""

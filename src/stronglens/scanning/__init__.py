@@ -1,0 +1,1 @@
+"""From image files to a ranked table of lens candidates."""

@@ -1,0 +1,137 @@
+"""From files to scores: read, choose bands, check, resample, and ask the finder.
+
+The table and the contact sheet made of the scores are in `stronglens.scanning.rank`.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from stronglens.core.errors import StronglensError, WrongShapeError
+from stronglens.data.cutout import Cutout, fault
+from stronglens.data.fits import object_name, read_cutouts
+from stronglens.data.planes import Hints
+from stronglens.data.resample import Resampled, Target, field_of, resample
+from stronglens.finders.finder import Finder
+from stronglens.scanning.bands import UNNAMED, choose_bands
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How files are turned into what the finder sees."""
+
+    hints: Hints
+    """What the user knows and files may not say."""
+    asked_bands: tuple[str, ...] = ()
+    """Bands to use instead of the nearest."""
+    pad: float = 0.0
+    """Part of the finder's field that an image may lack."""
+    batch_size: int = 256
+    """Images per pass of the network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One row of the table of candidates, with the pixels that the finder saw."""
+
+    object_id: str
+    """Name of the object."""
+    input: str
+    """File or folder."""
+    reason: str = ""
+    """Why it failed, or what had to be assumed."""
+    ok: bool = False
+    """Whether there is a score."""
+    score: float = math.nan
+    """Output of the finder, between 0 and 1."""
+    band: str = ""
+    """Bands used, separated by commas."""
+    ra: float = math.nan
+    """Right ascension [deg]."""
+    dec: float = math.nan
+    """Declination [deg]."""
+    pixels: Resampled | None = None
+    """Pixels on the finder's grid."""
+
+
+def prepared(path: Path, finder: Finder, options: ScoreOptions) -> Iterator[Entry]:
+    """Entries of one input, ready to be scored or marked as failed; it never raises for bad data.
+
+    Args:
+        path: File or folder.
+        finder: Finder that will score.
+        options: How to read.
+
+    Yields:
+        One entry, or one per object of a stack.
+    """
+    try:
+        for cutout in read_cutouts(path, options.hints):
+            yield _prepared_cutout(cutout, finder, options)
+    except StronglensError as error:
+        yield Entry(object_name(path), str(path), reason=str(error))
+
+
+def scored(entries: Iterable[Entry], finder: Finder, batch_size: int) -> Iterator[Entry]:
+    """Entries with their scores, in the order given.
+
+    Args:
+        entries: Entries from `prepared`.
+        finder: Finder to ask.
+        batch_size: Images per pass.
+    """
+    stream = iter(entries)
+    while batch := list(itertools.islice(stream, batch_size)):
+        has_noise = [e.pixels is not None and bool((e.pixels.ivar > 0).any((1, 2)).all())
+                     for e in batch]  # fmt: skip
+        scores = np.full(len(batch), np.nan)
+        # a batch either has a noise map for every image or for none
+        for with_noise in (True, False):
+            rows = [k for k, e in enumerate(batch) if e.ok and has_noise[k] == with_noise]
+            if rows:
+                scores[rows] = _scores([batch[k] for k in rows], finder, with_noise=with_noise)
+        for entry, score in zip(batch, scores, strict=True):
+            yield _with_score(entry, float(score))
+
+
+def _prepared_cutout(cutout: Cutout, finder: Finder, options: ScoreOptions) -> Entry:
+    """Entry of one cutout."""
+    facts = finder.facts
+    target = Target(facts.height, facts.width, facts.pixel_scale, facts.zero_point)
+    entry = Entry(cutout.object_id, cutout.input, ra=cutout.ra, dec=cutout.dec)
+    try:
+        indices, notes = choose_bands(cutout.bands, facts.bands, options.asked_bands)
+        chosen = cutout.part(indices, slice(None), slice(None))
+        entry = replace(entry, band=",".join(band or UNNAMED for band in chosen.bands))
+        _check_pixels(field_of(chosen, target, options.pad))
+        pixels = resample(chosen, target)
+    except StronglensError as error:
+        return replace(entry, reason=str(error))
+    remarks = dict.fromkeys((*notes, *cutout.remarks, *pixels.remarks))
+    return replace(entry, ok=True, reason="; ".join(remarks), pixels=pixels)
+
+
+def _check_pixels(field: Cutout) -> None:
+    """Raise if the pixels that the finder would see cannot be used."""
+    reason = fault(field)
+    if reason is not None:
+        raise WrongShapeError(reason)
+
+
+def _scores(entries: list[Entry], finder: Finder, *, with_noise: bool) -> np.ndarray:
+    pixels = [entry.pixels for entry in entries if entry.pixels is not None]
+    ivar = np.stack([p.ivar for p in pixels]) if with_noise else None
+    flux, mask = np.stack([p.flux for p in pixels]), np.stack([p.mask for p in pixels])
+    return finder.score(flux, ivar, mask, batch_size=len(pixels))
+
+
+def _with_score(entry: Entry, score: float) -> Entry:
+    """Entry with its score; without a finite one it has failed."""
+    if not entry.ok or math.isfinite(score):
+        return replace(entry, score=score)
+    reason = "the finder gave no number for this image. Look at its pixels and its mask."
+    return replace(entry, ok=False, reason=reason)

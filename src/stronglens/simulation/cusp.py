@@ -1,0 +1,67 @@
+"""Finer integration of the steep centre of unlensed Sersic profiles.
+
+The centre of an elliptical galaxy is the largest error of every picture made by sampling: its
+brightness changes by a large factor within one sub-pixel.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stronglens.light.sersic import evaluate
+
+# Sub-pixels on each side of the central one that are integrated again.
+_REACH = 2
+
+
+def refine_centers(
+    light: Float[Tensor, "batch y x"],
+    constants: Float[Tensor, "8 batch component 1 1"],
+    fine_scale: float,
+    n_steps: int,
+) -> Float[Tensor, "batch y x"]:
+    """Replace the midpoint values at the centre of each component by means over sub-pixels.
+
+    Args:
+        light: Sampled light, flux per sub-pixel [pixel units].
+        constants: What `light.sersic.coefficients` returned, scaled to flux per sub-pixel.
+        fine_scale: Scale of the frame [arcsec/sub-pixel].
+        n_steps: Samples along a side of each of the 5 x 5 sub-pixels at a centre [-].
+
+    Returns:
+        The light with its centres replaced [pixel units].
+
+    Reference:
+        Midpoint rule; what it leaves is compared with a 20-fold oversampled truth in
+        tests/reference.
+    """
+    image = torch.arange(light.shape[0], device=light.device)[:, None, None]
+    n_rows, n_columns = light.shape[1:]
+    for component in constants.split(1, dim=2):
+        center_x, center_y = component[0, :, 0, :, 0], component[1, :, 0, :, 0]
+        column, x = _nearest(center_x, n_columns, fine_scale)
+        row, y = _nearest(center_y, n_rows, fine_scale)
+        fine_x, fine_y = (_subdivided(axis, fine_scale, n_steps) for axis in (x, y))
+        fine = evaluate(fine_x[:, None, :], fine_y[:, :, None], component)
+        mean = fine.unflatten(2, (-1, n_steps)).unflatten(1, (-1, n_steps)).mean(dim=(2, 4))
+        missing = mean - evaluate(x[:, None, :], y[:, :, None], component)
+        is_inside = (row >= 0) & (row < n_rows), (column >= 0) & (column < n_columns)
+        missing = missing * (is_inside[0][:, :, None] & is_inside[1][:, None, :])
+        place = row.clamp(0, n_rows - 1)[:, :, None], column.clamp(0, n_columns - 1)[:, None, :]
+        light = light.index_put_((image, *place), missing, accumulate=True)
+    return light
+
+
+def _nearest(center: Tensor, length: int, fine_scale: float) -> tuple[Tensor, Tensor]:
+    """Indices and positions [arcsec] along one axis of the sub-pixels around each centre."""
+    middle = 0.5 * (length - 1)
+    reach = torch.arange(-_REACH, _REACH + 1, device=center.device)
+    index = (center.detach() / fine_scale + middle).round().to(torch.int64) + reach
+    return index, (index.to(center.dtype) - middle) * fine_scale
+
+
+def _subdivided(position: Tensor, fine_scale: float, n_steps: int) -> Tensor:
+    """Midpoints [arcsec] of the parts of each sub-pixel along one axis."""
+    part = torch.arange(n_steps, dtype=position.dtype, device=position.device)
+    offset = ((part + 0.5) / n_steps - 0.5) * fine_scale
+    return (position[:, :, None] + offset).flatten(1)

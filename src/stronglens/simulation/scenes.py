@@ -1,0 +1,188 @@
+"""Scenes of both classes from the drawn systems, and their rendering as single and as stack.
+
+A lens is a deflector with its lensed source. A scene that is not one holds the same kind of
+deflector, unlensed, with companions that carry the flux of an independently drawn lensed scene at
+its radii. What is drawn is decided in `population`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from stronglens.core.conventions import flux_from_magnitude
+from stronglens.core.seeds import numpy_generator, torch_generator
+from stronglens.simulation.population import Columns, draw_systems, ellipticities
+from stronglens.simulation.priors import Population
+from stronglens.simulation.render import (
+    Grid,
+    Sersics,
+    SieShear,
+    pixel_coordinates,
+    render_lensed,
+    render_light,
+)
+
+BLOCK = 250
+_COMPANION_SHARES = (0.2, 0.4, 0.25, 0.15)  # of one, two, three and four companions
+
+
+@dataclass(frozen=True)
+class SceneBlock:
+    """A block of scenes: what is in them, and the light planes before any PSF."""
+
+    label: Bool[np.ndarray, " n"]
+    """True where the scene is a lens."""
+    truth: Columns
+    """Truth columns, NaN where they do not apply."""
+    features: Float[Tensor, "n y x"]
+    """Lensed source or companions, per oversampled pixel [flux]."""
+    deflector: Float[Tensor, "n y x"]
+    """Light of the deflector, per oversampled pixel [flux]."""
+
+
+def draw_block(
+    priors: Population,
+    grid: Grid,
+    zero_point: float,
+    key: tuple[int, int],
+    device: torch.device | None = None,
+) -> SceneBlock:
+    """Draw and render one block of scenes, half of them lenses.
+
+    Args:
+        priors: What to draw from.
+        grid: The frame; its oversampling is that of the planes returned.
+        zero_point: Magnitude of one pixel unit [mag AB].
+        key: Seed of the dataset and number of the block; scene i of the dataset is scene i mod 250
+            of block i // 250.
+        device: Where to render; the CPU by default.
+
+    Returns:
+        The block.
+    """
+    seed, block = key
+    device = device or torch.device("cpu")
+    label = np.arange(BLOCK) % 2 == 0
+    hosts = draw_systems(priors, seed, "host", block, BLOCK)
+    donors = draw_systems(priors, seed, "donor", block, BLOCK)
+    rng = numpy_generator(seed, "frame", block)
+    center = rng.uniform(-1, 1, (2, BLOCK)) * priors.center_scatter
+    # a lens is its host's own system; otherwise another system gives flux and radii of companions
+    lensed = {name: np.where(label, hosts[name], donors[name]) for name in hosts}
+    source = _source(lensed, center, zero_point)
+    arcs = render_lensed(grid, _lens(lensed, center).to(device), source.to(device))
+    magnification = arcs.sum(dim=(1, 2)).cpu() / source.flux[:, 0]
+    rows = torch.as_tensor(np.flatnonzero(~label))
+    companions = _draw_companions(source[rows], arcs[rows].cpu(), grid, seed, block)
+    features = arcs.clone()
+    features[rows] = render_light(grid, companions.to(device))
+    deflector = render_light(grid, _deflector(hosts, center, zero_point).to(device))
+    truth = _truth(label, hosts, center, magnification.numpy())
+    return SceneBlock(label=label, truth=truth, features=features, deflector=deflector)
+
+
+def _lens(systems: Columns, center: Float[np.ndarray, "2 n"]) -> SieShear:
+    names = ("theta_e", "q", "phi", "gamma1", "gamma2")
+    values = {name: _tensor(systems[name]) for name in names}
+    return SieShear(**values, x_center=_tensor(center[0]), y_center=_tensor(center[1]))
+
+
+def _source_position(
+    systems: Columns, center: Float[np.ndarray, "2 n"]
+) -> Float[np.ndarray, "2 n"]:
+    """Return where the source stands when its lens is not at the origin of the shear [arcsec]."""
+    gamma1, gamma2 = systems["gamma1"], systems["gamma2"]
+    return np.stack(
+        [
+            systems["x_source"] + (1 - gamma1) * center[0] - gamma2 * center[1],
+            systems["y_source"] + (1 + gamma1) * center[1] - gamma2 * center[0],
+        ]
+    )
+
+
+def _source(systems: Columns, center: Float[np.ndarray, "2 n"], zero_point: float) -> Sersics:
+    position = _source_position(systems, center)
+    columns = {
+        "flux": flux_from_magnitude(systems["mag_source"], zero_point),
+        "r_eff": systems["r_eff_source"],
+        "n_sersic": systems["n_sersic_source"],
+        "q": systems["q_source"],
+        "phi": systems["phi_source"],
+        "x_center": position[0],
+        "y_center": position[1],
+    }
+    return Sersics(**{name: _tensor(values)[:, None] for name, values in columns.items()})
+
+
+def _deflector(hosts: Columns, center: Float[np.ndarray, "2 n"], zero_point: float) -> Sersics:
+    columns = {
+        "flux": flux_from_magnitude(hosts["mag_deflector"], zero_point),
+        "r_eff": hosts["r_eff_deflector"],
+        "n_sersic": hosts["n_sersic_deflector"],
+        "q": hosts["q"],
+        "phi": hosts["phi"],
+        "x_center": center[0],
+        "y_center": center[1],
+    }
+    return Sersics(**{name: _tensor(values)[:, None] for name, values in columns.items()})
+
+
+def _draw_companions(
+    source: Sersics, arcs: Float[Tensor, "n y x"], grid: Grid, seed: int, block: int
+) -> Sersics:
+    """Unlensed galaxies with the flux of the arcs, at the arcs' radii, at random angles.
+
+    Each is the source magnified equally in all directions, so that flux and surface brightness are
+    those of a lensed scene and only the geometry is not. One to four share the flux.
+    """
+    rng = numpy_generator(seed, "companions", block)
+    n, most = len(arcs), len(_COMPANION_SHARES)
+    count = rng.choice(most, n, p=_COMPANION_SHARES) + 1
+    share = rng.gamma(2.0, size=(n, most)) * (np.arange(most) < count[:, None])
+    share /= share.sum(axis=1, keepdims=True)
+    total = arcs.sum(dim=(1, 2))
+    mu = _tensor(share) * (total / source.flux[:, 0])[:, None]
+    generator = torch_generator(seed, "companions", block)
+    picked = torch.multinomial(arcs.flatten(1).clamp(min=0), most, True, generator=generator)
+    x, y = pixel_coordinates(grid, dtype=arcs.dtype, device=arcs.device)
+    radius = torch.hypot(*(axis.expand(arcs.shape[1:]).flatten()[picked] for axis in (x[0], y[0])))
+    angle = _tensor(rng.uniform(0, 2 * np.pi, (n, most)))
+    return Sersics(
+        flux=_tensor(share) * total[:, None],
+        r_eff=source.r_eff * torch.sqrt(mu).clamp(min=0.3),
+        n_sersic=source.n_sersic.expand(n, most),
+        q=_tensor(np.maximum(1.0 - rng.rayleigh(0.3, (n, most)), 0.2)),
+        phi=_tensor(rng.uniform(0, np.pi, (n, most))),
+        x_center=radius * torch.cos(angle),
+        y_center=radius * torch.sin(angle),
+    )
+
+
+def _truth(
+    label: Bool[np.ndarray, " n"],
+    hosts: Columns,
+    center: Float[np.ndarray, "2 n"],
+    magnification: Float[np.ndarray, " n"],
+) -> Columns:
+    lens_only = {name: hosts[name] for name in ("theta_e", "gamma1", "gamma2", "z_source")}
+    lens_only |= ellipticities(hosts)
+    lens_only |= dict(zip(("x_source", "y_source"), _source_position(hosts, center), strict=True))
+    lens_only |= {"mag_source": hosts["mag_source"], "r_eff_source": hosts["r_eff_source"]}
+    return {
+        "label": label.astype(np.int64),
+        "scene_class": np.where(label, "lens", "companions"),
+        "sigma_v": hosts["sigma_v"],
+        "z_lens": hosts["z_lens"],
+        "x_center": center[0],
+        "y_center": center[1],
+        "mag_deflector": hosts["mag_deflector"],
+        "r_eff_deflector": hosts["r_eff_deflector"],
+        "magnification": np.where(label, magnification, 1.0),
+    } | {name: np.where(label, values, np.nan) for name, values in lens_only.items()}
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.as_tensor(np.asarray(values, dtype=np.float32))

@@ -1,0 +1,1 @@
+"""Teaching networks and judging them: the tasks Train and Evaluate and what they stand on."""

@@ -1,0 +1,138 @@
+"""Fresh images instead of stored ones: the simulation of a dataset, run again with new seeds.
+
+What a training does with the images is in `batches.py`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from stronglens.core.errors import MissingDataError
+from stronglens.core.files import read_json
+from stronglens.core.seeds import derived_seed, torch_generator
+from stronglens.data.layout import PROVENANCE
+from stronglens.data.store import Dataset
+from stronglens.finders.normalise import PixelImages
+from stronglens.simulation.dataset import SimulatedSet
+from stronglens.simulation.scenes import BLOCK
+from stronglens.simulation.task import Simulate
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """A batch of images with their labels."""
+
+    images: PixelImages
+    """Images in pixel units."""
+    label: Float[Tensor, "batch"]
+    """1 for lenses, 0 for others."""
+
+
+class Stream(Protocol):
+    """Images that have never been seen before."""
+
+    def __call__(self, epoch: int, n: int, batch_size: int) -> Iterator[LabelledImages]:
+        """Yield n images in batches; the same for the same epoch, and different for another."""
+        ...
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of fresh scenes by number, as a worker process draws them."""
+
+    plan: SimulatedSet
+    """What is simulated; its seed is that of the stream."""
+    n_exposures: int
+    """Exposures averaged."""
+
+    def __getitem__(self, block: int) -> LabelledImages:
+        """Draw and observe a block; its scenes come in a random order."""
+        torch.set_num_threads(1)
+        scenes = self.plan.scenes(block)
+        seen = self.plan.observe(block, scenes, self.plan.seeing(block), self.n_exposures)
+        order = torch.randperm(BLOCK, generator=torch_generator(self.plan.task.seed, "mix", block))
+        images = PixelImages(seen.flux[order, None], seen.ivar[order, None])
+        return LabelledImages(images, torch.as_tensor(scenes.label).float()[order])
+
+    def __len__(self) -> int:
+        """Return a number no stream comes to the end of."""
+        return 2**31
+
+
+@dataclass(frozen=True)
+class SimulatedStream:
+    """Blocks drawn ahead by a worker process while the network learns from those before."""
+
+    blocks: Blocks
+    """Where the images come from."""
+    workers: int = 1
+    """Processes that draw ahead."""
+
+    def __call__(self, epoch: int, n: int, batch_size: int) -> Iterator[LabelledImages]:
+        """Yield n images in batches; the same for the same epoch, and different for another."""
+        per_epoch = -(-n // BLOCK)
+        numbers = range(epoch * per_epoch, (epoch + 1) * per_epoch)
+        loader = DataLoader(
+            self.blocks,  # type: ignore[arg-type]
+            sampler=numbers,
+            batch_size=None,
+            num_workers=self.workers,
+            prefetch_factor=4 if self.workers else None,
+        )
+        yield from _rebatched(iter(loader), n, batch_size)
+
+
+def open_stream(dataset: Dataset, seed: int) -> Stream:
+    """Open the endless stream of images like those of a dataset.
+
+    Args:
+        dataset: A dataset that stronglens simulated.
+        seed: Seed of the training; the stream's own is derived from it and is never a dataset's.
+
+    Raises:
+        MissingDataError: The dataset does not say how it was made.
+    """
+    file = dataset.path / PROVENANCE
+    made = read_json(file) if file.is_file() else {}
+    if "settings" not in made or "n_exposures" not in made:
+        raise MissingDataError(
+            f"{dataset.path} does not say how it was simulated, so no fresh images like its own "
+            "can be drawn. Train with --no-stream."
+        )
+    task = Simulate.from_dict(made["settings"], str(file))
+    fresh = replace(task, seed=derived_seed(seed, "stream", task.seed), device="cpu")
+    return SimulatedStream(Blocks(fresh.plan(), int(made["n_exposures"])))
+
+
+def _rebatched(
+    blocks: Iterator[LabelledImages], n: int, batch_size: int
+) -> Iterator[LabelledImages]:
+    """Cut blocks into batches; what is left of one begins the next."""
+    held: list[LabelledImages] = []
+    n_held, n_left = 0, n
+    for block in blocks:
+        held.append(block)
+        n_held += len(block.label)
+        while n_held >= min(batch_size, n_left) > 0:
+            size = min(batch_size, n_left)
+            joined = _joined(held)
+            yield _part(joined, 0, size)
+            held = [_part(joined, size, n_held)]
+            n_held, n_left = n_held - size, n_left - size
+
+
+def _joined(parts: list[LabelledImages]) -> LabelledImages:
+    if len(parts) == 1:
+        return parts[0]
+    ivar = [p.images.ivar for p in parts if p.images.ivar is not None]
+    images = PixelImages(torch.cat([p.images.flux for p in parts]), torch.cat(ivar))
+    return LabelledImages(images, torch.cat([p.label for p in parts]))
+
+
+def _part(labelled: LabelledImages, start: int, stop: int) -> LabelledImages:
+    return LabelledImages(labelled.images.rows(start, stop), labelled.label[start:stop])

@@ -1,0 +1,269 @@
+"""The tasks of training: Train and Evaluate, as settings; their work is in files of their own."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+from stronglens.core.errors import OutOfRangeError
+from stronglens.core.rundir import RunDirectory
+from stronglens.core.task import AbstractTask, TaskResult, settings
+from stronglens.evaluation.estimate import Estimate
+
+_RECIPE_FIELDS = (
+    *("batch_size", "learning_rate", "optimiser", "schedule", "decay", "weight_decay", "loss"),
+    *("width", "depth", "dropout", "augmentation", "normalisation", "precision"),
+)
+
+
+@dataclass(frozen=True)
+class TrainResult(TaskResult):
+    """A trained finder and how its training went."""
+
+    network: str
+    """Name of the network."""
+    n_parameters: int
+    """Number of trained parameters."""
+    n_train: int
+    """Number of training images in an epoch."""
+    epochs: int
+    """Epochs trained, the last perhaps in part."""
+    best_epoch: int
+    """Epoch of the smallest validation loss, whose weights were kept."""
+    val_loss: float
+    """Validation loss of that epoch."""
+    val_accuracy: float
+    """Validation accuracy of that epoch, at a score of 0.5."""
+    threshold: float
+    """Score above which the validation accuracy is highest."""
+    seconds: float
+    """Time from the first to the last update [s]."""
+    images_per_second: float
+    """Training images taken in per second, validation included [1/s]."""
+    parting_epoch: int | None = None
+    """Epoch from which the validation loss rises while the training loss falls, if any."""
+
+
+@settings
+@dataclass(frozen=True)
+class Train(AbstractTask):
+    """Train a network to tell lenses from other galaxies."""
+
+    verb: ClassVar[str] = "train"
+    result_type: ClassVar[type[TaskResult]] = TrainResult
+    execution_options: ClassVar[frozenset[str]] = frozenset({"device", "workers"})
+
+    data: Path
+    """Dataset with the splits train and validation."""
+    network: str = "resnet-small"
+    """Network to train; `stronglens list networks` shows all."""
+    seed: int = 1
+    """Seed of weights, order, augmentation and dropout."""
+    epochs: int | None = None
+    """Passes over the training images; the recipe's, or as many as max_minutes allows."""
+    max_minutes: float | None = None
+    """Time after which training stops, from its first update; the schedule follows it [min]."""
+    batch_size: int | None = None
+    """Images per update."""
+    learning_rate: float | None = None
+    """Learning rate (the highest one of a schedule)."""
+    optimiser: Literal["sgd", "rmsprop", "adam", "adamw", "adadelta"] | None = None
+    """How weights are updated."""
+    schedule: Literal["constant", "cosine", "one-cycle"] | None = None
+    """How the learning rate changes over the training."""
+    decay: float | None = None
+    """Decay per update: the learning rate is divided by 1 + decay x updates."""
+    weight_decay: float | None = None
+    """Decay of the weights themselves, as the optimiser defines it."""
+    loss: Literal["cross-entropy", "focal", "mse", "hinge"] | None = None
+    """What is made small."""
+    width: int | None = None
+    """Channels of the first block of layers."""
+    depth: int | None = None
+    """Blocks of layers: of convolutions and a pooling, or of residuals in each stage."""
+    dropout: float | None = None
+    """Probability that a feature is dropped before the last layer."""
+    augmentation: Literal["none", "deck", "d4"] | None = None
+    """Views of the training images: deck turns by any angle, d4 by quarter turns and flips."""
+    normalisation: Literal["min-max", "sky-asinh"] | None = None
+    """Scaling of pixel values."""
+    precision: Literal["float32", "bfloat16"] | None = None
+    """Arithmetic of the layers; weights are float32 in both."""
+    early_stop_patience: int | None = None
+    """Stop after so many epochs without a better validation loss; never by default."""
+    n_train: int | None = None
+    """Use only so many of the training images, drawn with the seed."""
+    stream: bool = False
+    """Learn from fresh simulated images in every epoch instead of the stored ones."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    workers: int = 0
+    """CPU threads; 0 for all cores."""
+
+    def resolved(self) -> Self:
+        """Fill in what the network's own recipe and architecture say."""
+        from stronglens.finders import networks
+
+        facts = networks.facts(self.network)
+        recipe, architecture = facts["recipe"], facts["architecture"]
+        sources = {"width": architecture, "depth": architecture, "dropout": architecture}
+        values = {
+            name: getattr(sources.get(name, recipe), name)
+            for name in _RECIPE_FIELDS
+            if getattr(self, name) is None
+        }
+        if self.epochs is None and self.max_minutes is None:
+            values["epochs"] = recipe.epochs
+        return replace(self, **values)
+
+    def check(self) -> None:
+        """Refuse settings that cannot work, and data that are not there."""
+        from stronglens.finders import networks
+
+        networks.get(self.network)
+        at_least_one = ("epochs", "batch_size", "width", "depth", "early_stop_patience")
+        for name in at_least_one:
+            _check_range(name, getattr(self, name), 1, "1 or more")
+        for name in ("decay", "weight_decay", "seed", "workers"):
+            _check_range(name, getattr(self, name), 0, "0 or more")
+        _check_range("n_train", self.n_train, 2, "2 or more")
+        for name in ("learning_rate", "max_minutes"):
+            _check_range(name, getattr(self, name), 1e-12, "above 0")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise OutOfRangeError(f"dropout={self.dropout} is no probability. Allowed: [0, 1).")
+        from stronglens.data.store import open_dataset
+
+        open_dataset(self.data)
+
+    def inputs(self) -> dict[str, Path]:
+        """Return the dataset."""
+        return {"data": self.data}
+
+    def work(self, run: RunDirectory) -> TrainResult:
+        """Train."""
+        from stronglens.training.train import train
+
+        return train(self, run)
+
+
+@dataclass(frozen=True)
+class EvaluateResult(TaskResult):
+    """How good a finder is on images it has not seen; intervals are in metrics.json."""
+
+    n_positive: int
+    """Number of lenses."""
+    n_negative: int
+    """Number of others."""
+    accuracy: Estimate
+    """Fraction classified rightly at a score of 0.5."""
+    auroc: Estimate
+    """Area under the ROC curve."""
+    tpr0: Estimate
+    """Highest true-positive rate before the first false positive; range over tenths."""
+    tpr10: Estimate
+    """The same with fewer than ten false positives."""
+    ms_per_image: float
+    """Time to score an image, scaling included [ms]."""
+
+
+@settings
+@dataclass(frozen=True)
+class Evaluate(AbstractTask):
+    """Judge a finder on images it has not seen, with intervals and figures."""
+
+    verb: ClassVar[str] = "evaluate"
+    result_type: ClassVar[type[TaskResult]] = EvaluateResult
+    execution_options: ClassVar[frozenset[str]] = frozenset({"device", "batch_size"})
+
+    finder: Path
+    """Run directory of `train`, or a weights file."""
+    data: Path
+    """Dataset with truth."""
+    split: Literal["train", "validation", "test", "all"] = "test"
+    """Which of its images."""
+    seed: int = 1
+    """Seed of the bootstrap."""
+    n_bootstrap: int = 1000
+    """Resamplings behind each interval."""
+    level: float = 0.95
+    """Probability that an interval holds."""
+    batch_size: int = 256
+    """Images per pass."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to score."""
+
+    def check(self) -> None:
+        """Refuse settings that cannot work, and finders and data that do not fit."""
+        _check_range("n_bootstrap", self.n_bootstrap, 100, "100 or more")
+        _check_range("batch_size", self.batch_size, 1, "1 or more")
+        _check_range("seed", self.seed, 0, "0 or more")
+        if not 0 < self.level < 1:
+            raise OutOfRangeError(f"level={self.level} is no probability. Allowed: (0, 1).")
+        from stronglens.training.evaluate import open_inputs
+
+        open_inputs(self)
+
+    def inputs(self) -> dict[str, Path]:
+        """Return finder and dataset."""
+        return {"finder": self.finder, "data": self.data}
+
+    def work(self, run: RunDirectory) -> EvaluateResult:
+        """Evaluate."""
+        from stronglens.training.evaluate import evaluate
+
+        return evaluate(self, run)
+
+
+@dataclass(frozen=True)
+class AuditResult(TaskResult):
+    """Whether simple quantities tell the classes of a dataset apart."""
+
+    worst_auroc: float
+    """Largest cross-validated AUROC of any quantity in any set, all together included."""
+    worst: str
+    """The set and quantity it belongs to."""
+    groups_in_two_splits: int
+    """Scenes or hosts that appear in more than one split."""
+    has_passed: bool
+    """Whether every AUROC is below 0.60 and no group is shared."""
+
+    @property
+    def exit_code(self) -> int:
+        """Exit status of the command: 0 if the dataset has passed, 3 if not."""
+        return 0 if self.has_passed else 3
+
+
+@settings
+@dataclass(frozen=True)
+class Audit(AbstractTask):
+    """Show that no trick separates the classes of a dataset, and draw what it holds."""
+
+    verb: ClassVar[str] = "audit"
+    result_type: ClassVar[type[TaskResult]] = AuditResult
+
+    data: Path
+    """Dataset with truth; its single exposures are audited too if it has them."""
+    seed: int = 1
+    """Seed of the cross-validation folds."""
+    n: int = 4000
+    """Images of each split to use at most."""
+
+    def check(self) -> None:
+        """Refuse settings that cannot work."""
+        _check_range("n", self.n, 50, "50 or more")
+        _check_range("seed", self.seed, 0, "0 or more")
+
+    def inputs(self) -> dict[str, Path]:
+        """Return the dataset."""
+        return {"data": self.data}
+
+    def work(self, run: RunDirectory) -> AuditResult:
+        """Audit."""
+        from stronglens.training.audit import audit
+
+        return audit(self, run)
+
+
+def _check_range(name: str, value: float | None, lowest: float, allowed: str) -> None:
+    """Refuse a number below its lowest value; None and NaN-free numbers pass."""
+    if value is not None and not value >= lowest:
+        raise OutOfRangeError(f"{name}={value} is outside its range. Allowed: {allowed}.")

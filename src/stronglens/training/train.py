@@ -1,0 +1,239 @@
+"""The work of the task Train: from a dataset to a finder with its history.
+
+The loop itself is in `fit.py`, the reading of images in `batches.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stronglens.core.device import torch_device
+from stronglens.core.rundir import RunDirectory
+from stronglens.core.weights import load_weights
+from stronglens.data.augment import AUGMENTATIONS
+from stronglens.data.store import Dataset, open_dataset
+from stronglens.evaluation.history import parting_epoch
+from stronglens.evaluation.metrics import best_threshold
+from stronglens.finders import (
+    Architecture,
+    Finder,
+    FinderFacts,
+    build_network,
+    n_parameters,
+    sigmoid,
+)
+from stronglens.finders.finder import WEIGHTS
+from stronglens.finders.normalise import AbstractNormalisation, normalisations
+from stronglens.plots.curves import training_history
+from stronglens.training.batches import (
+    Batch,
+    Batches,
+    StoredBatches,
+    StreamedBatches,
+    labelled_rows,
+    labels_of,
+    limited_rows,
+    normalised_images,
+    pixel_chunks,
+    usable_rows,
+)
+from stronglens.training.fit import Hooks, Plan, Problem, fit
+from stronglens.training.journal import Limits, Memory, Row
+from stronglens.training.optim import LOSSES, LearningRate
+from stronglens.training.progress import figures_line
+from stronglens.training.stream import open_stream
+from stronglens.training.task import Train, TrainResult
+
+LAST_WEIGHTS = "last.safetensors"
+_VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What a training needs besides its settings."""
+
+    finder: Finder
+    training: Batches
+    validation: StoredBatches
+    n_train: int
+
+
+def train(task: Train, run: RunDirectory) -> TrainResult:
+    """Train a network as the settings say; an interrupted training of the run goes on.
+
+    Args:
+        task: The settings, resolved.
+        run: Where everything goes.
+
+    Returns:
+        What came out.
+    """
+    with _threads(task.workers):
+        dataset = open_dataset(task.data)
+        device = torch_device(task.device)
+        lesson = _prepare(task, dataset, device)
+        finder = lesson.finder
+        count = f"{n_parameters(finder.network):,} parameters, {lesson.n_train:,} images an epoch"
+        run.log(f"{finder!r}: {count}, on {device}")
+
+        def report(row: Row) -> None:
+            run.log(f"epoch {row['epoch']:.0f}: {figures_line(row)}")
+            run.progress(epoch=row["epoch"], **{k: v for k, v in row.items() if k != "epoch"})
+
+        def keep_best(epoch: int) -> None:
+            _with_training(finder, task, epoch).save(run.path / WEIGHTS)
+
+        problem = Problem(
+            finder.network,
+            classification_figures(LOSSES[task.loss or "cross-entropy"]),
+            lesson.training,
+            lesson.validation,
+        )
+        memory = fit(problem, _plan(task, device), run.path, Hooks(keep_best, report))
+        _with_training(finder, task, len(memory.rows)).save(run.path / LAST_WEIGHTS)
+        threshold = _settle(task, lesson, memory, run)
+        return _result(task, lesson, memory, threshold, run)
+
+
+def classification_figures(
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[[nn.Module, Batch], dict[str, Tensor]]:
+    """Return the figures of a finder on a batch: its loss, and its accuracy at a score of 0.5."""
+
+    def figures(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        logits = network(batch["image"]).float()
+        right = (logits > 0) == (batch["label"] > 0.5)
+        return {"loss": loss(logits, batch["label"]), "accuracy": right.float().mean()}
+
+    return figures
+
+
+def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
+    """Read the images, find the numbers of their scaling, build the network."""
+    rows = limited_rows(labelled_rows(dataset, "train"), task.n_train, task.seed)
+    rows = usable_rows(dataset, rows)
+    val_rows = usable_rows(dataset, labelled_rows(dataset, "validation"))
+    kind = normalisations.get(task.normalisation or "sky-asinh")
+    normalisation = kind.fit(pixel_chunks(dataset, rows))
+
+    def stored(rows: np.ndarray, batch_size: int) -> StoredBatches:
+        images = normalised_images(dataset, rows, normalisation).to(device)
+        return StoredBatches(images, labels_of(dataset, rows).to(device), batch_size, task.seed)
+
+    batch_size = task.batch_size or 1
+    if task.stream:
+        training = _streamed(task, dataset, normalisation, len(rows), device)
+    else:
+        augment = AUGMENTATIONS[task.augmentation or "none"]
+        training = replace(stored(rows, batch_size), is_shuffled=True, augment=augment)
+    facts = _facts(task, dataset)
+    network = build_network(facts.network, facts.input_shape, facts.architecture, seed=task.seed)
+    finder = Finder(network.to(device), normalisation, facts=facts, device=device)
+    return _Lesson(finder, training, stored(val_rows, _VALIDATION_BATCH), len(rows))
+
+
+def _streamed(
+    task: Train,
+    dataset: Dataset,
+    normalisation: AbstractNormalisation,
+    n: int,
+    device: torch.device,
+) -> StreamedBatches:
+    """Batches of fresh images; their seeds are apart from those of any stored set."""
+    stream = open_stream(dataset, task.seed)
+    return StreamedBatches(stream, normalisation, n, task.batch_size or 1, device)
+
+
+def _facts(task: Train, dataset: Dataset) -> FinderFacts:
+    height, width = dataset.size
+    return FinderFacts(
+        network=task.network,
+        architecture=Architecture(task.width or 1, task.depth or 1, task.dropout or 0.0),
+        bands=dataset.bands,
+        height=height,
+        width=width,
+        pixel_scale=dataset.pixel_scale,
+        zero_point=dataset.zero_point,
+    )
+
+
+def _plan(task: Train, device: torch.device) -> Plan:
+    minutes = task.max_minutes
+    return Plan(
+        seed=task.seed,
+        optimiser=task.optimiser or "adamw",
+        learning_rate=LearningRate(
+            task.learning_rate or 1e-3, task.decay or 0.0, task.schedule or "constant"
+        ),
+        weight_decay=task.weight_decay or 0.0,
+        precision=task.precision or "float32",
+        limits=Limits(
+            task.epochs, None if minutes is None else 60 * minutes, task.early_stop_patience
+        ),
+        device=device,
+    )
+
+
+def _with_training(finder: Finder, task: Train, epoch: int, threshold: float = 0.5) -> Finder:
+    """Return the finder with a record of how it was trained."""
+    training = {**task.to_dict(), "epoch": epoch}
+    facts = replace(finder.facts, training=training, threshold=threshold)
+    return Finder(finder.network, finder.normalisation, facts=facts, device=finder.device)
+
+
+def _settle(task: Train, lesson: _Lesson, memory: Memory, run: RunDirectory) -> float:
+    """Go back to the best weights, choose the threshold on validation images, draw the history."""
+    finder = lesson.finder
+    tensors, _ = load_weights(run.path / WEIGHTS)
+    finder.network.load_state_dict(tensors)
+    finder.network.eval()
+    with torch.inference_mode():
+        batches = lesson.validation.epoch(0)
+        logits = torch.cat([finder.network(batch["image"]).float() for batch in batches])
+    labels = lesson.validation.label.cpu().numpy()
+    threshold = best_threshold(sigmoid(logits.cpu().numpy()), labels)
+    _with_training(finder, task, memory.best_epoch, threshold).save(run.path / WEIGHTS)
+    history = {name: np.array([row[name] for row in memory.rows]) for name in memory.rows[0]}
+    (run.path / "figures").mkdir(exist_ok=True)
+    parting = parting_epoch(history["loss"], history["val_loss"])
+    figure = training_history(history, best_epoch=memory.best_epoch, parting=parting)
+    figure.savefig(run.path / "figures" / "training.png")
+    return threshold
+
+
+def _result(
+    task: Train, lesson: _Lesson, memory: Memory, threshold: float, run: RunDirectory
+) -> TrainResult:
+    best = memory.rows[memory.best_epoch - 1]
+    losses = (np.array([row[name] for row in memory.rows]) for name in ("loss", "val_loss"))
+    last = memory.rows[-1]
+    images_seen = last["updates"] * min(task.batch_size or 1, lesson.n_train)
+    return TrainResult(
+        path=run.path,
+        network=lesson.finder.facts.network,
+        n_parameters=n_parameters(lesson.finder.network),
+        n_train=lesson.n_train,
+        epochs=len(memory.rows),
+        best_epoch=memory.best_epoch,
+        val_loss=best["val_loss"],
+        val_accuracy=best["val_accuracy"],
+        threshold=threshold,
+        seconds=last["seconds"],
+        images_per_second=images_seen / max(last["seconds"], 1e-9),
+        parting_epoch=parting_epoch(*losses),
+    )
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """Let torch use so many CPU threads for a while; 0 for as many as it finds."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
