@@ -12,6 +12,7 @@ from stronglens.finders.networks import InputShape, architecture_of, build_netwo
 from stronglens.finders.normalise import SkyAsinh
 
 SIGMA = 0.5
+RMS = np.full((64, 64), SIGMA, np.float32)
 
 
 def galaxy(height=64, width=64, pixel_scale=0.18, total=5000.0, seed=0):

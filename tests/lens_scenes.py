@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import torch
+from hypothesis import strategies as st
 from lenstronomy.Data.pixel_grid import PixelGrid
 from lenstronomy.Data.psf import PSF
 from lenstronomy.ImSim.image_model import ImageModel
@@ -19,6 +20,15 @@ from stronglens.core.conventions import (
 from stronglens.lensing.records import SieShear
 from stronglens.light.sersic import Sersics, central_brightness, sersic_b
 from stronglens.simulation.render import Grid
+
+SEEDS = st.integers(0, 2**31)
+"""Seeds for hypothesis to choose from."""
+
+
+def uniform(shape: tuple[int, ...], low: float, high: float, seed: int) -> torch.Tensor:
+    """Uniform numbers in double precision."""
+    generator = torch.Generator().manual_seed(seed)
+    return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64)
 
 
 def draw_lenses(n: int, seed: int, dtype: torch.dtype = torch.float64) -> SieShear:

@@ -71,7 +71,7 @@ def faults() -> list[str]:
     if cuda:
         found.append(
             f"CUDA came along, and this machine has no GPU: {', '.join(cuda)}. Take the CPU wheel: "
-            "rm -rf .venv, then give make TORCH_INDEX=https://download.pytorch.org/whl/cpu as well."
+            "rm -rf .venv, then give make TORCH_INDEX=URL as well."
         )
     size = size_on_disk(Path(sys.prefix))
     if size > LARGEST and not set(LARGE_BY_CHOICE) & set(names):

@@ -98,3 +98,25 @@ def test_stack_beside_another_image_is_refused(tmp_path):
     units = [("SCI", np.zeros((9, 20, 20), np.float32), None), ("DATA", galaxy(), None)]
     with pytest.raises(WrongShapeError, match="stacks of these alone in their file"):
         list(read_cutouts(write_extensions(tmp_path / "x.fits", units)))
+
+
+def test_unreadable_card_does_not_stop_the_reader(tmp_path):
+    path = write(tmp_path / "x.fits", galaxy(), wcs_header(PHOTZP=30.0, FILTER="g"))
+    content = path.read_bytes()
+    path.write_bytes(
+        content.replace(b"PHOTZP  =                 30.0", b"PHOTZP  =             30.0 0.0")
+    )
+    cutout = next(iter(read_cutouts(path)))
+    assert np.isnan(cutout.zero_point[0])
+    assert cutout.bands == ("g",)
+    path.write_bytes(content.replace(b"CD1_1   =", b"CD1_1   ?"))
+    assert np.isnan(next(iter(read_cutouts(path))).pixel_scale)
+
+
+def test_size_that_is_not_in_the_file_is_named(tmp_path):
+    content = write(tmp_path / "x.fits", galaxy(), wcs_header()).read_bytes()
+    huge = content.replace(b"NAXIS1  =                   64", b"NAXIS1  =           9999999999")
+    assert huge != content
+    (tmp_path / "x.fits").write_bytes(huge)
+    with pytest.raises(UnreadableFileError, match=r"truncated|cannot be read"):
+        list(read_cutouts(tmp_path / "x.fits"))

@@ -5,13 +5,12 @@ import gzip
 import numpy as np
 import pytest
 from astropy.io import fits
-from fits_toys import SIGMA, galaxy, wcs_header, write, write_extensions
+from fits_toys import RMS, SIGMA, galaxy, wcs_header, write, write_extensions
 
 from stronglens.data.fits import read_cutouts
 from stronglens.data.inputs import list_inputs
 from stronglens.data.planes import Hints
 
-RMS = np.full((64, 64), SIGMA, np.float32)
 PSF = np.pad(np.ones((1, 1), np.float32), 6)
 
 

@@ -142,11 +142,11 @@ def test_intervals_cover_as_often_as_they_say():
 
 def test_paired_difference_is_tighter_than_its_parts():
     scores, labels = draw(900)
-    worse = scores + np.random.default_rng(1).normal(scale=0.3, size=900)
+    worse = scores + np.random.default_rng(1).normal(scale=0.6, size=900)
     got = paired_difference(auroc_of, (scores, worse), labels, QUICK)
     parts = [estimate(auroc_of, s, labels, QUICK) for s in (scores, worse)]
     assert got.value == pytest.approx(parts[0].value - parts[1].value)
-    assert got.high - got.low < 0.5 * (parts[0].high - parts[0].low)
+    assert got.high - got.low < 0.8 * (parts[0].high - parts[0].low)
     assert got.low > 0
 
 

@@ -22,7 +22,7 @@ def test_sky_is_light_and_galaxy_dark(stretch):
     figure = mosaic([galaxy(64, 64) + 1000], stretch=stretch)
     axis = np.asarray(figure.axes[0].images[0].get_array())
     assert np.median(axis[:5]) < 0.35
-    assert axis[30:34, 30:34].mean() > 0.8
+    assert axis[30:34, 30:34].max() > 0.9
 
 
 def test_awkward_images_are_drawn():

@@ -78,7 +78,7 @@ def test_round_trip_returns_the_image():
 
 def test_own_grid_is_left_as_it_is():
     image = galaxy(45, 61)
-    ivar = np.random.default_rng(0).uniform(1, 2, image.shape)
+    ivar = np.random.default_rng(0).uniform(3, 5, image.shape)
     seen = resample(cutout(image, ivar=ivar), Target(45, 61, 0.18, 30.0))
     np.testing.assert_allclose(seen.flux[0], image, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(seen.ivar[0], ivar, rtol=1e-5)
@@ -108,13 +108,27 @@ def test_noise_is_what_the_inverse_variance_says(scale):
     assert np.abs(measured / expected - 1).max() < 0.2
 
 
+def test_noise_map_of_correlated_noise_is_scaled_to_the_scatter():
+    rng = np.random.default_rng(5)
+    white = rng.normal(0, 1, (120, 120))
+    smooth = sum(np.roll(white, (k // 4, k % 4), (0, 1)) for k in range(16)) / 16
+    image = cutout(smooth, 0.1, ivar=np.ones((120, 120)))
+    seen = resample(image, Target(45, 45, 0.18, 30.0))
+    assert np.median(seen.ivar) ** -0.5 == pytest.approx(seen.flux.std(), rel=0.15)
+    assert "correlated noise" in seen.remarks[0]
+    crowded = resample(
+        cutout(10 * smooth, 0.1, ivar=np.ones((120, 120))), Target(45, 45, 0.18, 30.0)
+    )
+    assert crowded.remarks == ()
+
+
 def test_unknown_noise_and_bad_pixels_are_carried():
     ivar = np.ones((60, 60))
     ivar[:, :20] = 0
     mask = np.zeros((60, 60), bool)
     mask[30, 30] = True
     seen = resample(
-        cutout(galaxy(60, 60, 0.2), 0.2, ivar=ivar, mask=mask), Target(45, 45, 0.18, 30)
+        cutout(galaxy(60, 60, 0.2), 0.2, ivar=ivar, mask=mask), Target(45, 45, 0.18, 30.0)
     )
     assert not seen.ivar[0, :, :12].any()
     assert (seen.ivar[0, :, 14:] > 0).mean() > 0.99

@@ -29,7 +29,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any field of a result
         return str(value)
     if isinstance(value, float):
         return f"{value:.4g}"
-    if dataclasses.is_dataclass(value) and hasattr(value, "low") and hasattr(value, "high"):
-        low, high = (_text(getattr(value, name)) for name in ("low", "high"))
-        return f"{_text(getattr(value, 'value', None))} ({low} to {high})"
+    # an estimate prints itself with its interval
+    if dataclasses.is_dataclass(value) and hasattr(value, "low"):
+        return str(value)
     return ""

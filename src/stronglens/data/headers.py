@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io.fits import Header
+from astropy.io.fits.verify import VerifyError
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
@@ -31,6 +32,7 @@ _UNIT_ZERO_POINTS = {
     "njy": 31.4, "ujy": 23.9, "microjy": 23.9, "mjy": 16.4, "jy": 8.9,
 }  # fmt: skip
 _NANOMAGGY_SURVEYS = ("DECALS", "LEGACY", "BASS", "MZLS")
+_BROKEN_ELONGATION = 20
 _STERADIAN_PER_ARCSEC2 = math.radians(1 / 3600) ** 2
 
 
@@ -86,7 +88,7 @@ def astrometry(header: Header, height: int, width: int) -> Astrometry:
             wcs = WCS(header)
             if wcs.has_celestial:
                 return _from_wcs(wcs.celestial, height, width)
-        except (ValueError, KeyError, TypeError, OSError, AttributeError):
+        except (ValueError, LookupError, TypeError, OSError, AttributeError, VerifyError):
             # a WCS that astropy cannot use is as good as none
             pass
     scales = [value for value in numbers(header, PIXEL_SCALE_KEYS) if 1e-4 < value < 60]
@@ -110,14 +112,14 @@ def cube_filters(header: Header, n: int) -> tuple[str, ...]:
         header: Header of the cube: BANDS = "grz", or BAND0 or FILTER0 and following, from 0 or 1.
         n: Number of planes.
     """
-    listed = str(header.get("BANDS", "")).strip()
+    listed = str(_value(header, "BANDS")).strip()
     names = [part for part in listed.replace(",", " ").split() if part]
     if len(names) == 1 and len(names[0]) == n:
         names = list(names[0])
     for key in ("BAND", "FILTER", "FILT"):
         for first in (0, 1):
             if len(names) != n:
-                names = [str(header.get(f"{key}{first + k}", "")).strip() for k in range(n)]
+                names = [str(_value(header, f"{key}{first + k}")).strip() for k in range(n)]
                 names = names if all(names) else []
     return tuple(names) if len(names) == n else ()
 
@@ -126,7 +128,7 @@ def numbers(header: Header, keys: Iterable[str]) -> list[float]:
     """Finite numbers that stand under any of the keys, in the order of the keys."""
     values = []
     for key in keys:
-        value: Any = header.get(key)
+        value = _value(header, key)
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -137,14 +139,24 @@ def numbers(header: Header, keys: Iterable[str]) -> list[float]:
 
 
 def _words(header: Header, keys: Iterable[str]) -> list[str]:
-    return [str(header[key]) for key in keys if isinstance(header.get(key), str)]
+    values = [_value(header, key) for key in keys]
+    return [value for value in values if isinstance(value, str)]
+
+
+def _value(header: Header, key: str) -> Any:  # noqa: ANN401 - any card's value
+    """Value of a card; "" where it is missing or no FITS value."""
+    try:
+        return header.get(key, "")
+    except VerifyError:
+        return ""
 
 
 def _from_wcs(wcs: WCS, height: int, width: int) -> Astrometry:
     """Astrometry of a celestial WCS; the pixel is as large as its area says."""
     sides = np.abs(proj_plane_pixel_scales(wcs)) * 3600
     scale = float(np.sqrt(sides[0] * sides[1]))
-    if not 1e-4 < scale < 60:
+    # a lost card leaves one side at its default of a degree
+    if not 1e-4 < scale < 60 or sides.max() > _BROKEN_ELONGATION * sides.min():
         return Astrometry()
     centre: Any = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2)
     return Astrometry(
@@ -157,13 +169,13 @@ def _from_wcs(wcs: WCS, height: int, width: int) -> Astrometry:
 
 def _zero_point_from_unit(header: Header, pixel_scale: float) -> float:
     """Zero point of a unit that is a flux density, else NaN [mag AB]."""
-    unit = str(header.get("BUNIT", "")).strip().replace(" ", "")
+    unit = str(_value(header, "BUNIT")).strip().replace(" ", "")
     if unit.lower() in ("mjy/sr", "mjysr-1", "mjy.sr-1") and unit.startswith("MJ"):
         jansky = 1e6 * pixel_scale**2 * _STERADIAN_PER_ARCSEC2
         return _UNIT_ZERO_POINTS["jy"] - 2.5 * math.log10(jansky) if jansky > 0 else math.nan
     if unit.lower() in _UNIT_ZERO_POINTS and not unit.startswith("MJ"):
         return _UNIT_ZERO_POINTS[unit.lower()]
-    survey = str(header.get("SURVEY", "")).upper()
+    survey = str(_value(header, "SURVEY")).upper()
     is_nanomaggy = not unit and any(name in survey for name in _NANOMAGGY_SURVEYS)
     return 22.5 if is_nanomaggy else math.nan
 

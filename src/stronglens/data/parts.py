@@ -37,10 +37,12 @@ _ROLES: dict[str, Role] = {
         "other",
     ),
 }  # fmt: skip
-_COMPRESSED = (".gz", ".fz", ".bz2")
+_ZIPPED = (".gz", ".bz2")
+_COMPRESSED = (*_ZIPPED, ".fz")
 _BLOCK = 2880
 _BROKEN = (
     OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, zlib.error,
+    fits.VerifyError,
 )  # fmt: skip
 
 
@@ -96,8 +98,11 @@ def read_parts(path: Path) -> list[Part]:
         warnings.simplefilter("always", AstropyWarning)
         try:
             with path.open("rb") as file, fits.open(file, memmap=False) as units:
+                _check_sizes(path, units)
                 parts = _parts_of(units)
                 is_cut = _has_lost_extension(path, units)
+        except UnreadableFileError:
+            raise
         except PermissionError as error:
             raise UnreadableFileError(
                 f"'{path}' may not be read. Change its permissions."
@@ -174,6 +179,17 @@ def _parts_of(units: fits.HDUList) -> list[Part]:
     primary = units[0].header  # type: ignore[attr-defined]
     parts = [_part(unit, primary) for unit in units]
     return [part for part in parts if part is not None]
+
+
+def _check_sizes(path: Path, units: fits.HDUList) -> None:
+    """Refuse headers that state more data than the file holds, before memory is taken for them."""
+    n_bytes = path.stat().st_size
+    plain = [unit for unit in units if not isinstance(unit, fits.CompImageHDU)]
+    stated = [int(unit.size) for unit in plain]  # type: ignore[attr-defined]
+    if path.suffix.lower() not in _ZIPPED and max(stated, default=0) > n_bytes:
+        raise UnreadableFileError(
+            _truncated(path, f"its header states {max(stated)} bytes of data, it has {n_bytes}")
+        )
 
 
 def _has_lost_extension(path: Path, units: fits.HDUList) -> bool:

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, Float64
 from scipy.interpolate import make_interp_spline
 
 from stronglens.core.errors import MissingDataError, WrongShapeError
 from stronglens.data.cutout import Cutout
+from stronglens.data.stretch import sky_sigma
 
 _MARGIN = 10
 _LARGEST_BAD_SHARE = 0.1
 _LARGE_FIELD = 5
+_CORRELATED = 0.8
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,9 @@ def resample(cutout: Cutout, target: Target) -> Resampled:
     Along each axis the running sum of the flux is interpolated by a cubic spline and differenced at
     the edges of the new pixels (a histospline): each new pixel holds exactly the flux between its
     edges, whatever the ratio of the scales and the parity of the sizes. The variance is carried
-    with the squared weights, which is right for single pixels; neighbours become correlated. A new
-    pixel is bad where more than a tenth of its area was. Pixels outside the image are 0 and bad.
+    with the squared weights, which is right for single pixels whose neighbours were independent;
+    where the sky scatters less than that, the noise map is scaled to the scatter. A new pixel is
+    bad where more than a tenth of its area was. Pixels outside the image are 0 and bad.
 
     Args:
         cutout: Image, `field_of` having accepted it; values that are not finite count as bad.
@@ -113,14 +117,11 @@ def resample(cutout: Cutout, target: Target) -> Resampled:
     outside = np.outer(down.covered, across.covered) < 0.5 - 1e-6
     ivar = _carried_ivar(near, down, across)
     factor, remarks = _flux_factor(cutout, target)
-    flux = np.where(outside, 0, flux * factor[:, None, None])
-    ivar = np.where(bad | outside, 0, ivar / factor[:, None, None] ** 2)
-    return Resampled(
-        flux.astype(np.float32),
-        ivar.astype(np.float32),
-        bad | outside,
-        (*remarks, *_field(cutout, target)),
-    )
+    flux = np.where(outside, 0, flux * factor[:, None, None]).astype(np.float32)
+    ivar = np.where(bad | outside, 0, ivar / factor[:, None, None] ** 2).astype(np.float32)
+    ivar, noise_remarks = _as_scattered(flux, ivar, bad | outside)
+    remarks += noise_remarks + _field(cutout, target)
+    return Resampled(flux, ivar, bad | outside, remarks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +181,25 @@ def _carried_ivar(cutout: Cutout, down: _Axis, across: _Axis) -> np.ndarray:
     carried = _both(variance, down, across, 2)
     is_known = (_share(~known, down, across) <= _LARGEST_BAD_SHARE) & (carried > 0)
     return np.divide(1, carried, out=np.zeros_like(carried), where=is_known)
+
+
+def _as_scattered(
+    flux: np.ndarray, ivar: np.ndarray, bad: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Inverse variance no smaller than the scatter of the sky allows.
+
+    Images that were resampled before they were published have correlated neighbours, and noise maps
+    that state what each pixel had before.
+    """
+    images, noise, mask = (torch.from_numpy(planes)[None] for planes in (flux, ivar, bad))
+    seen = sky_sigma(images, None, mask)[0].numpy()
+    stated = sky_sigma(images, noise, mask)[0].numpy()
+    ratio = np.where((seen > 0) & (stated > 0), seen / stated, 1.0)
+    is_correlated = ratio < _CORRELATED
+    scale = np.where(is_correlated, ratio, 1.0).astype(np.float32)
+    words = ", ".join(f"{value:.2f}" for value in ratio[is_correlated])
+    note = f"sky scatters by {words} of its noise map (correlated noise): map scaled to the scatter"
+    return ivar / scale[:, None, None] ** 2, (note,) if is_correlated.any() else ()
 
 
 def _flux_factor(cutout: Cutout, target: Target) -> tuple[np.ndarray, tuple[str, ...]]:

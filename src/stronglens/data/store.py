@@ -189,18 +189,19 @@ def open_dataset(path: Path | str, grid: str | None = None) -> Dataset:
 
 
 def _open_grid(root: Path, grid: str | None) -> zarr.Group:
-    try:
-        images = zarr.open_group(root / IMAGES, mode="r")
-        grids = sorted(images.group_keys())
-    except (OSError, ValueError, KeyError) as error:
-        raise UnreadableFileError(f"{root / IMAGES} is not readable Zarr ({error}).") from error
+    grids = sorted(folder.name for folder in (root / IMAGES).iterdir() if folder.is_dir())
     if grid is None and len(grids) != 1:
-        raise UnknownNameError(f"{root} has the grids {', '.join(grids)}: name one with grid=….")
+        raise UnknownNameError(
+            f"{root} has {len(grids)} pixel grids ({', '.join(grids)}): name one with grid=…."
+        )
     name = grid or grids[0]
     if name not in grids:
         raise unknown_name(f"grid of {root}", name, grids)
-    group = images[name]
-    if not isinstance(group, zarr.Group) or "flux" not in group:
+    try:
+        group = zarr.open_group(root / IMAGES / name, mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise UnreadableFileError(f"{root / IMAGES / name} is not readable ({error}).") from error
+    if "flux" not in group:
         raise UnreadableFileError(f"{root / IMAGES / name} holds no array 'flux'.")
     return group
 
@@ -227,7 +228,7 @@ def _read_facts(root: Path, group: zarr.Group) -> ImageFacts:
         zero_point=float(values["zero_point"]),
         height=height,
         width=width,
-        grid=group.basename,
+        grid=str(group.store_path).rstrip("/").rsplit("/", 1)[-1],
         unit=str(values.get("unit", "")),
     )
 

@@ -96,7 +96,6 @@ class DatasetWriter:
 
     def finish(self, provenance: dict[str, Any]) -> None:
         """Join the truth of all shards and write where the dataset comes from."""
-        zarr.open_group(self.root / IMAGES, mode="a", zarr_format=3)
         parts = [part_path(self.root, a) for a, _ in shard_ranges(self.n, self.shard)]
         facts = {**self.facts.to_attributes(), "grid": self.facts.grid}
         write_json(

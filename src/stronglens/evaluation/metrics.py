@@ -17,7 +17,8 @@ from stronglens.core.seeds import numpy_generator
 from stronglens.evaluation.estimate import Estimate
 
 Scores = Float[np.ndarray, "n"]
-Labels = Int[np.ndarray, "n"] | Float[np.ndarray, "n"] | Bool[np.ndarray, "n"]
+# an axis of their own, so that a wrong number of labels gets the message of check_labels
+Labels = Int[np.ndarray, "label"] | Float[np.ndarray, "label"] | Bool[np.ndarray, "label"]
 
 FEWEST_FALSE_POSITIVES = 10
 """A false-positive rate is stated only if the test set would hold so many at that rate."""

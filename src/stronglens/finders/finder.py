@@ -123,7 +123,7 @@ class Finder:
 
     def logits(
         self,
-        flux: Float[np.ndarray, "n band y x"],
+        flux: Float[np.ndarray, "*images"],
         ivar: Float[np.ndarray, "n band y x"] | None = None,
         mask: Bool[np.ndarray, "n band y x"] | None = None,
         *,
@@ -132,7 +132,7 @@ class Finder:
         """Raw outputs of the network for images in pixel units.
 
         Args:
-            flux: Images, sky removed [pixel units].
+            flux: Images (n, band, y, x), sky removed [pixel units].
             ivar: Inverse variance [1 / pixel units^2].
             mask: True where a pixel is bad.
             batch_size: Images per pass.
@@ -157,7 +157,7 @@ class Finder:
 
     def score(
         self,
-        flux: Float[np.ndarray, "n band y x"],
+        flux: Float[np.ndarray, "*images"],
         ivar: Float[np.ndarray, "n band y x"] | None = None,
         mask: Bool[np.ndarray, "n band y x"] | None = None,
         *,

@@ -71,6 +71,8 @@ class Quickstart(AbstractTask):
             raise OutOfRangeError(f"n={self.n} is too few to train and test on. Use 200 or more.")
         if self.minutes is not None and not 0 < self.minutes < 1e4:
             raise OutOfRangeError(f"minutes={self.minutes} is outside 0-10,000.")
+        if self.seed < 0:
+            raise OutOfRangeError(f"seed={self.seed} is negative. Use 0 or more.")
 
     def work(self, run: RunDirectory) -> QuickstartResult:
         """Run every step that is not finished yet, then write the page."""

@@ -8,15 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stronglens.core.files import atomic_path
 from stronglens.plots.mosaic import mosaic
 from stronglens.scanning.score import Entry
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLUMNS = (
     "object_id", "input", "ra", "dec", "score", "p_lens", "is_candidate", "status", "reason",
@@ -99,21 +96,24 @@ def candidate_columns(
     return {name: values[name] for name in COLUMNS}
 
 
-def contact_sheet(ranking: Ranking, threshold: float, finder: str) -> "Figure":
-    """Page with the best entries as the finder saw them, and a list of those that failed.
+def write_contact_sheet(path: Path, ranking: Ranking, threshold: float, finder: str) -> None:
+    """Draw a page with the best entries as the finder saw them, and a list of those that failed.
 
     Args:
+        path: PNG file to write.
         ranking: Entries in order.
         threshold: Score above which an object is a candidate; its frame is green.
         finder: Name of the finder.
     """
     shown = [entry for entry in ranking.best if entry.pixels is not None]
-    return mosaic(
+    figure = mosaic(
         [_picture(entry) for entry in shown],
         [f"{entry.score:.3f}  {entry.band}\n{_short(entry.object_id)}" for entry in shown],
         footnote=_footnote(ranking, len(shown), threshold, finder),
-        frame_colours=[_CANDIDATE_COLOUR if entry.score > threshold else None for entry in shown],
+        frame_colours=[_CANDIDATE_COLOUR if e.score > threshold else None for e in shown],
     )
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def log_line(entry: Entry) -> str:

@@ -136,8 +136,8 @@ class Scan(AbstractTask):
         from stronglens.scanning.score import ScoreOptions, prepared, scored
 
         hints = Hints(
-            pixel_scale=self.pixel_scale,
-            zero_point=self.zero_point,
+            pixel_scale=None if self.pixel_scale is None else float(self.pixel_scale),
+            zero_point=None if self.zero_point is None else float(self.zero_point),
             bands=_listed(self.plane_bands),
             use_mask=self.use_mask,
             wanted=_listed(self.band) or finder.facts.bands,
@@ -153,14 +153,14 @@ class Scan(AbstractTask):
     def _write(self, run: RunDirectory, ranking: "Ranking", threshold: float) -> int:
         """Write what the run leaves behind, and return the number of candidates."""
         from stronglens.data.catalog import write_fits_table, write_table
-        from stronglens.scanning.rank import candidate_columns, contact_sheet
+        from stronglens.scanning.rank import candidate_columns, write_contact_sheet
 
         columns = candidate_columns(ranking.entries, threshold, str(self.finder))
         facts = {"threshold": threshold, "finder": str(self.finder), "format_version": 1}
         write_table(run.path / "candidates.parquet", columns, facts)
         write_fits_table(run.path / "candidates.fits", columns, {"THRESH": threshold})
-        figure = contact_sheet(ranking, threshold, str(self.finder))
-        figure.savefig(run.path / "contact_sheet.png")
+        sheet = run.path / "contact_sheet.png"
+        write_contact_sheet(sheet, ranking, threshold, str(self.finder))
         return int(columns["is_candidate"].sum())
 
 

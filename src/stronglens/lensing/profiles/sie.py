@@ -66,7 +66,7 @@ def deflection(
     scale = theta_e * q.sqrt() / _eccentricity(q)
     cos, sin = (scale * torch.cos(phi))[:, None, None], (scale * torch.sin(phi))[:, None, None]
     alpha_x = (major * cos).sub_(minor * (0.5 * sin))
-    return alpha_x, major.mul_(sin).add_(minor.mul_(0.5 * cos))
+    return alpha_x, (major * sin).add_(minor * (0.5 * cos))
 
 
 def potential(
