@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from lens_scenes import draw_lenses, draw_sersics, uniform
@@ -70,7 +69,7 @@ def same_size(image, kernel):
     full = scipy_convolve(image.numpy(), kernel.numpy(), mode="full")
     top, left = kernel.shape[0] // 2, kernel.shape[1] // 2
     inner = full[top : top + image.shape[0], left : left + image.shape[1]]
-    return torch.as_tensor(np.ascontiguousarray(inner))
+    return torch.as_tensor(inner.copy())
 
 
 def test_planes_are_observed_as_each_alone():
@@ -114,7 +113,10 @@ def test_batches_of_any_size_are_rendered_as_image_by_image(n, dtype, monkeypatc
         assert together[0].dtype == together[1].dtype == dtype
         for which in range(2):
             for k in range(n):
-                torch.testing.assert_close(together[which][k : k + 1], alone[k][which])
+                # vectorised and scalar code of one function differ in the last digits
+                torch.testing.assert_close(
+                    together[which][k : k + 1], alone[k][which], rtol=1e-5, atol=1e-6
+                )
 
 
 def test_one_kernel_of_a_batch_of_one_serves_all_images():

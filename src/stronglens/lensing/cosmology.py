@@ -22,7 +22,7 @@ ARCSEC_PER_RADIAN = 180.0 * 3600.0 / math.pi
 """Arcseconds in a radian [arcsec/rad]."""
 
 _Z_MAX = 20.0
-_STEP = 0.01
+_STEP = 0.005
 
 
 def _inverse_expansion_rate(z: Tensor) -> Tensor:

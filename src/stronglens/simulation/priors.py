@@ -34,7 +34,7 @@ class Population:
     """Largest Einstein radius [arcsec]; the largest of the 2017 mocks was 2.61."""
     source_mag_bright: float = 22.0
     """Brightest unlensed source [mag AB]."""
-    source_mag_faint: float = 27.5
+    source_mag_faint: float = 26.0
     """Faintest unlensed source [mag AB]: this sets how hard the images are."""
     shear_scatter: float = 0.05
     """Standard deviation of each component of the external shear."""

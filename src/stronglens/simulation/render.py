@@ -15,7 +15,7 @@ from stronglens.lensing.raytrace import trace
 from stronglens.lensing.records import SieShear
 from stronglens.light.sersic import Approximation, Sersics, coefficients, evaluate
 from stronglens.simulation.convolution import convolve, pixel_fold
-from stronglens.simulation.cusp import refine_centers
+from stronglens.simulation.cusp import refine_centers, refine_ridges, ridge_brightness
 
 __all__ = [
     "Grid",
@@ -49,7 +49,8 @@ class Grid:
     padding: int = 0
     """Extra pixels on each side, whose light the PSF brings in, cut off afterwards [pixel]."""
     center_oversample: int = 8
-    """Parts along a sub-pixel's side at the steep centre of an unlensed galaxy; 1 for none [-]."""
+    """Parts along a sub-pixel's side at the steep centre of a galaxy, half as many along the ridge
+    of an arc; 1 for plain sampling [-]."""
 
     def __post_init__(self) -> None:
         """Refuse frames that cannot exist."""
@@ -148,9 +149,19 @@ def render_lensed(
     x, y = _axes(grid, source.flux.dtype, source.flux.device)
     constants = _per_subpixel(source, grid, approximation)
 
+    n_steps = (grid.center_oversample + 1) // 2
+    threshold = ridge_brightness(constants, grid.fine_scale)
+
     def render(part: slice) -> Tensor:
-        beta_x, beta_y = trace(x, y, lens[part].lens_model())
-        return evaluate(beta_x, beta_y, constants[:, part])
+        lens_model, own = lens[part].lens_model(), constants[:, part]
+
+        def brightness(x: Tensor, y: Tensor) -> Tensor:
+            return evaluate(*trace(x, y, lens_model), own)
+
+        light = brightness(x, y)
+        if n_steps == 1:
+            return light
+        return refine_ridges(light, threshold[part], grid.fine_scale, n_steps, brightness)
 
     return _in_chunks(render, len(source), grid, source.flux)
 
