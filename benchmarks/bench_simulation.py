@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 # waiting threads sleep: a busy neighbour then costs its share and not a hundred times that
@@ -54,8 +55,14 @@ RESULTS = Path(__file__).parent / "results" / "simulation.md"
 FWHM = 0.8
 SAME = Grid(45, 45, 0.2, oversample=3, center_oversample=1)
 """The frame that lenstronomy draws: nothing outside the picture, plain sampling."""
-DEFAULT = Grid(45, 45, 0.2, oversample=3, padding=12)
-"""Our own: 12 pixels of padding, finer centres."""
+PLAIN = Grid(45, 45, 0.2, oversample=3, padding=12, center_oversample=1)
+"""A padded frame, plain sampling."""
+COARSE = Grid(45, 45, 0.2, oversample=2, padding=12)
+"""A padded frame with fewer sub-pixels, finer at centres and along arcs."""
+FINE = Grid(45, 45, 0.2, oversample=3, padding=12)
+"""The same with more sub-pixels."""
+TRUTH = Grid(45, 45, 0.2, oversample=20, padding=12, center_oversample=1)
+N_TRUTHS = 12
 NOISE = NoiseModel(gain=4.5, read_noise=10.0, sky_brightness=21.7, zero_point=30.0, pixel_scale=0.2)
 
 
@@ -77,18 +84,19 @@ class Scenes:
 def draw_scenes(n: int, seed: int = 1) -> Scenes:
     rng = np.random.default_rng(seed)
 
-    def draw(record: type, shape: tuple[int, ...], **ranges: tuple[float, float]):
-        names = [field.name for field in fields(record)]
-        values = {name: rng.uniform(*ranges[name], shape) for name in names}
-        return record(**{k: torch.as_tensor(v, dtype=torch.float32) for k, v in values.items()})
+    def draw(shape: tuple[int, ...], ranges: dict[str, tuple[float, float]]) -> dict[str, Tensor]:
+        values = {name: rng.uniform(*ends, shape) for name, ends in ranges.items()}
+        return {name: torch.as_tensor(v, dtype=torch.float32) for name, v in values.items()}
 
     place = {"phi": (0.0, np.pi), "x_center": (-0.2, 0.2), "y_center": (-0.2, 0.2)}
-    shear = {"gamma1": (-0.05, 0.05), "gamma2": (-0.05, 0.05)}
-    lens = draw(SieShear, (n,), theta_e=(0.6, 1.8), q=(0.5, 0.95), **place, **shear)
+    mass = {"theta_e": (0.6, 1.8), "q": (0.5, 0.95), "gamma1": (-0.05, 0.05)}
     near = {"flux": (50.0, 100.0), "r_eff": (0.1, 0.4), "n_sersic": (0.8, 2.5), "q": (0.4, 0.95)}
-    source = draw(Sersics, (n, 1), **near, **place)
     far = {"flux": (200.0, 900.0), "r_eff": (0.5, 1.5), "n_sersic": (2.0, 5.0), "q": (0.5, 0.95)}
-    return Scenes(lens, source, draw(Sersics, (n, 1), **far, **place))
+    return Scenes(
+        SieShear(**draw((n,), place | mass | {"gamma2": (-0.05, 0.05)})),
+        Sersics(**draw((n, 1), place | near)),
+        Sersics(**draw((n, 1), place | far)),
+    )
 
 
 def kernels(grid: Grid, n: int) -> Tensor:
@@ -110,7 +118,7 @@ def ours(scenes: Scenes, grid: Grid, approximation: Approximation = "exact") -> 
 @torch.inference_mode()
 def ours_with_noise(scenes: Scenes) -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    return observe(ours(scenes, DEFAULT), NOISE, 1, generator)[0]
+    return observe(ours(scenes, COARSE), NOISE, 1, generator)[0]
 
 
 class Lenstronomy:
@@ -177,7 +185,7 @@ def _draw(job: tuple[bool, list[tuple]]) -> np.ndarray:
     return _LENSTRONOMY[job[0]].draw(job[1])
 
 
-def in_processes(pool, n: int, is_supersampled: bool, keywords: list[tuple]) -> np.ndarray:
+def in_processes(pool: Pool, n: int, is_supersampled: bool, keywords: list[tuple]) -> np.ndarray:
     """lenstronomy has no threads of its own: it gets as many processes."""
     if n == 1:
         return _draw((is_supersampled, keywords))
@@ -202,12 +210,10 @@ def differences(scenes: Scenes, keywords: list[tuple]) -> tuple[float, float]:
     return float((image / theirs.max(axis=(1, 2))).max()), float(angle)
 
 
-def measure(n_scenes: int, n_rounds: int) -> tuple[dict[tuple[str, int], float], float, float]:
-    """Median images per second of each method and number of threads; largest differences."""
-    scenes = draw_scenes(n_scenes)
-    keywords = lenstronomy_keywords(scenes)
+def measure(scenes: Scenes, keywords: list[tuple], n_rounds: int) -> dict[tuple[str, int], float]:
+    """Median images per second of each method and number of threads."""
+    n_scenes = len(scenes)
     few = keywords[: max(2, n_scenes // 4)]
-    _build()
     speeds: dict[tuple[str, int], list[float]] = {}
     context = multiprocessing.get_context("spawn")
     with context.Pool(2, initializer=_build) as pool:
@@ -215,8 +221,10 @@ def measure(n_scenes: int, n_rounds: int) -> tuple[dict[tuple[str, int], float],
 
         def methods(n: int) -> dict[str, tuple[int, Callable[[], object]]]:
             return {
-                "noiseless": (n_scenes, lambda: ours(scenes, DEFAULT)),
+                "coarse": (n_scenes, lambda: ours(scenes, COARSE)),
                 "with noise": (n_scenes, lambda: ours_with_noise(scenes)),
+                "fine": (n_scenes, lambda: ours(scenes, FINE)),
+                "plain": (n_scenes, lambda: ours(scenes, PLAIN)),
                 "like for like": (n_scenes, lambda: ours(scenes, SAME, "linear")),
                 "lenstronomy native": (len(few), lambda: in_processes(pool, n, False, few)),
                 "lenstronomy supersampled": (len(few), lambda: in_processes(pool, n, True, few)),
@@ -231,24 +239,50 @@ def measure(n_scenes: int, n_rounds: int) -> tuple[dict[tuple[str, int], float],
                     speed = count / (time.perf_counter() - start)
                     speeds.setdefault((name, n), []).append(speed)
         # the first round warms caches up
-        medians = {key: float(np.median(values[1:])) for key, values in speeds.items()}
-        return medians, *differences(scenes[: len(few)], few)
+        return {key: float(np.median(values[1:])) for key, values in speeds.items()}
+
+
+def errors(scenes: Scenes, keywords: list[tuple]) -> dict[str, float]:
+    """Median over images of the largest error in units of the peak, against 20-fold sampling."""
+    truth: dict[Approximation, np.ndarray] = {}
+    for approximation in ("exact", "linear"):
+        one_by_one = [
+            ours(scenes[k : k + 1], TRUTH, approximation).numpy() for k in range(len(scenes))
+        ]
+        truth[approximation] = np.concatenate(one_by_one)
+
+    def error(images: np.ndarray, approximation: Approximation) -> float:
+        expected = truth[approximation]
+        largest = np.abs(images - expected).max(axis=(1, 2)) / expected.max(axis=(1, 2))
+        return float(np.median(largest))
+
+    found = {
+        name: error(ours(scenes, grid).numpy(), "exact")
+        for name, grid in (("coarse", COARSE), ("fine", FINE), ("plain", PLAIN))
+    }
+    found["with noise"] = float("nan")
+    found["like for like"] = error(ours(scenes, SAME, "linear").numpy(), "linear")
+    found["lenstronomy native"] = error(_draw((False, keywords)), "linear")
+    found["lenstronomy supersampled"] = error(_draw((True, keywords)), "linear")
+    return found
 
 
 ROWS = (
-    ("ours, default: padded by 12 pixels, finer centres", "noiseless"),
-    ("ours, default, with noise and ivar", "with noise"),
-    ("ours, like for like: lenstronomy's grid, b_n and borders", "like for like"),
-    ("lenstronomy, PSF at the pixel scale (its default)", "lenstronomy native"),
-    ("lenstronomy, PSF at the oversampled scale", "lenstronomy supersampled"),
+    ("ours, 2 x 2, padded, finer at centres and arcs", "coarse"),
+    ("the same with noise and ivar", "with noise"),
+    ("ours, 3 x 3, padded, finer at centres and arcs", "fine"),
+    ("ours, 3 x 3, padded, plain sampling", "plain"),
+    ("ours, 3 x 3, like for like: lenstronomy's sums", "like for like"),
+    ("lenstronomy, 3 x 3, PSF at the pixel scale (its default)", "lenstronomy native"),
+    ("lenstronomy, 3 x 3, PSF at the oversampled scale", "lenstronomy supersampled"),
 )
 
 
-def table(medians: dict[tuple[str, int], float]) -> str:
+def table(medians: dict[tuple[str, int], float], error: dict[str, float]) -> str:
     lines = [
-        "| 45 x 45 pixels, 3 x 3 sub-pixels, images/s | 1 thread | 2 threads | "
-        "/ lenstronomy default | / lenstronomy oversampled |",
-        "|---|---|---|---|---|",
+        "| 45 x 45 pixels | images/s, 1 thread | 2 threads | / lenstronomy default | "
+        "/ lenstronomy oversampled | median error [peak] |",
+        "|---|---|---|---|---|---|",
     ]
     for title, name in ROWS:
         speeds = [medians[name, n] for n in (1, 2)]
@@ -256,6 +290,7 @@ def table(medians: dict[tuple[str, int], float]) -> str:
         for peer in ("lenstronomy native", "lenstronomy supersampled"):
             ratios = [speed / medians[peer, n] for n, speed in zip((1, 2), speeds, strict=True)]
             cells.append(", ".join(f"{ratio:.1f}" for ratio in ratios))
+        cells.append("" if np.isnan(error[name]) else f"{error[name]:.1e}")
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -274,13 +309,20 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=256, help="scenes per round")
     parser.add_argument("--rounds", type=int, default=6, help="rounds, the first is not counted")
     options = parser.parse_args()
-    medians, image, angle = measure(options.scenes, options.rounds)
+    _build()
+    scenes = draw_scenes(options.scenes)
+    keywords = lenstronomy_keywords(scenes)
+    medians = measure(scenes, keywords, options.rounds)
+    image, angle = differences(scenes[:100], keywords[:100])
+    error = errors(scenes[:N_TRUTHS], keywords[:N_TRUTHS])
     text = f"""# Simulation speed
 
-{table(medians)}
+{table(medians, error)}
 
 - Medians of {options.rounds - 1} interleaved rounds; ratios for one thread, then two. lenstronomy
   uses as many processes as we use threads.
+- Error: the largest of each picture against the same scene sampled 20 x 20, padded, with the same
+  b_n; the median of {N_TRUTHS} scenes.
 - Largest difference on the same grid, float32 against lenstronomy's float64: images {image:.1e} of
   the peak, deflections {angle:.1e} arcsec.
 - {datetime.now(tz=UTC):%Y-%m-%d}, commit {commit()}, torch {torch.__version__}, {os.cpu_count()}

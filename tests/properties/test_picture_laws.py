@@ -172,8 +172,9 @@ def test_a_lens_without_mass_shows_the_source_as_it_is(seed):
     source = draw_sersics(2, seed)
     nothing = torch.zeros(2, dtype=torch.float64)
     lens = replace(draw_lenses(2, seed), theta_e=nothing, gamma1=nothing, gamma2=nothing)
-    plain = render_light(replace(FRAME, center_oversample=1), source)
-    torch.testing.assert_close(render_lensed(FRAME, lens, source), plain, rtol=1e-7, atol=1e-9)
+    grid = replace(FRAME, center_oversample=1)
+    plain = render_light(grid, source)
+    torch.testing.assert_close(render_lensed(grid, lens, source), plain, rtol=1e-7, atol=1e-9)
 
 
 def test_gradients_of_a_picture_agree_with_finite_differences():

@@ -161,19 +161,19 @@ def error_of_defaults(fine_scene, **grid_options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("oversample", "median", "largest"), [(2, 2e-2, 0.13), (3, 1.6e-2, 6e-2), (4, 1.1e-2, 6e-2)]
+    ("oversample", "median", "largest"), [(2, 9e-3, 7e-2), (3, 6e-3, 6e-2), (4, 5e-3, 5e-2)]
 )
 def test_defaults_come_close_to_a_20_fold_oversampled_picture(
     fine_scene, oversample, median, largest
 ):
-    """Twice what was measured (medians 1.1e-2, 8e-3, 5e-3): the rest is the arcs' own cusps."""
+    """Twice what was measured (medians 4.2e-3, 2.8e-3, 2.2e-3); plain sampling: 66, 23, 19e-3."""
     error = error_of_defaults(fine_scene, oversample=oversample)
     assert np.median(error) < median
     assert error.max() < largest
 
 
 @pytest.mark.slow
-def test_finer_centers_halve_the_error_at_least(fine_scene):
+def test_finer_centers_and_ridges_reduce_the_error_to_a_quarter_at_least(fine_scene):
     plain = error_of_defaults(fine_scene, oversample=3, center_oversample=1)
     finer = error_of_defaults(fine_scene, oversample=3)
-    assert np.median(finer) < 0.5 * np.median(plain)
+    assert np.median(finer) < 0.25 * np.median(plain)

@@ -150,6 +150,27 @@ def test_finer_centers_bring_the_flux_of_a_steep_galaxy_closer_to_its_own():
     assert ((finer - truth).abs() < 0.2 * (plain - truth).abs()).all()
 
 
+def test_finer_ridges_bring_the_flux_of_a_small_lensed_source_closer_to_its_own():
+    lens, source = draw_lenses(4, 6), draw_sersics(4, 6, r_eff=(0.05, 0.1))
+    fine = Grid(30, 30, 0.2, oversample=32, center_oversample=1)
+    truth = render_lensed(fine, lens, source).sum(dim=(1, 2))
+    coarse = Grid(30, 30, 0.2, oversample=2)
+    finer = render_lensed(coarse, lens, source).sum(dim=(1, 2))
+    plain = render_lensed(replace(coarse, center_oversample=1), lens, source).sum(dim=(1, 2))
+    assert ((finer - truth).abs() / truth).median() < 0.01
+    assert ((finer - truth).abs() / truth).median() < 0.2 * ((plain - truth).abs() / truth).median()
+
+
+@pytest.mark.parametrize("flux", [0.0, -5.0])
+def test_a_source_without_light_or_out_of_sight_is_rendered(flux):
+    lens = draw_lenses(2, 7)
+    dark = draw_sersics(2, 7, flux=(flux, flux))
+    far = draw_sersics(2, 7, x_center=(90.0, 91.0))
+    for source in (dark, far):
+        image = render_lensed(Grid(6, 7, 0.2, oversample=2), lens, source)
+        assert image.isfinite().all()
+
+
 def test_lenses_and_sources_of_different_number_are_refused():
     with pytest.raises(WrongShapeError, match="2 lenses do not fit 3 sources"):
         render_lensed(Grid(4, 5, 0.2), draw_lenses(2, 1), draw_sersics(3, 1))

@@ -23,17 +23,14 @@ def refine_centers(
     constants: Float[Tensor, "8 batch component 1 1"],
     fine_scale: float,
     n_steps: int,
-) -> Float[Tensor, "batch y x"]:
+) -> None:
     """Replace the midpoint values at the centre of each component by means over sub-pixels.
 
     Args:
-        light: Sampled light, flux per sub-pixel [pixel units].
+        light: Sampled light, flux per sub-pixel [pixel units]; changed in place.
         constants: What `light.sersic.coefficients` returned, scaled to flux per sub-pixel.
         fine_scale: Scale of the frame [arcsec/sub-pixel].
         n_steps: Samples along a side of each of the 5 x 5 sub-pixels at a centre [-].
-
-    Returns:
-        The light with its centres replaced [pixel units].
 
     Reference:
         Midpoint rule; what it leaves is compared with a 20-fold oversampled truth in
@@ -52,8 +49,7 @@ def refine_centers(
         is_inside = (row >= 0) & (row < n_rows), (column >= 0) & (column < n_columns)
         missing = missing * (is_inside[0][:, :, None] & is_inside[1][:, None, :])
         place = row.clamp(0, n_rows - 1)[:, :, None], column.clamp(0, n_columns - 1)[:, None, :]
-        light = light.index_put_((image, *place), missing, accumulate=True)
-    return light
+        light.index_put_((image, *place), missing, accumulate=True)
 
 
 def ridge_brightness(
@@ -72,7 +68,7 @@ def ridge_brightness(
     xx, xy, yy, half_inverse_n, minus_b, center = constants[2:, ..., 0, 0].unbind(0)
     # the determinant of the quadratic form makes the distance that of the circularised profile
     radius2 = (_RIDGE * fine_scale) ** 2 * (xx * yy - 0.25 * xy**2).sqrt()
-    return (center * torch.exp(minus_b * radius2**half_inverse_n)).amax(dim=1)
+    return (center * torch.exp(minus_b * radius2**half_inverse_n)).amax(dim=1).clamp_min(0.0)
 
 
 def refine_ridges(
@@ -81,25 +77,22 @@ def refine_ridges(
     fine_scale: float,
     n_steps: int,
     brightness: Callable[[Tensor, Tensor], Tensor],
-) -> Float[Tensor, "batch y x"]:
+) -> None:
     """Replace the midpoint values of the brightest sub-pixels by means over them.
 
     Args:
-        light: Sampled light, flux per sub-pixel [pixel units].
+        light: Sampled light, flux per sub-pixel [pixel units]; changed in place.
         threshold: Flux per sub-pixel above which it is integrated again, one per image.
         fine_scale: Scale of the frame [arcsec/sub-pixel].
         n_steps: Samples along a side of such a sub-pixel [-].
         brightness: The light at positions x and y of shape (batch, 1, any).
-
-    Returns:
-        The light with its ridges replaced [pixel units].
 
     Reference:
         Midpoint rule; see `refine_centers`.
     """
     image, row, column = (light > threshold[:, None, None]).nonzero(as_tuple=True)
     if not len(image):
-        return light
+        return
     # the sub-pixels of each image side by side, filled up to the same number
     count = torch.bincount(image, minlength=len(light))
     slot = torch.arange(len(image), device=image.device) - (count.cumsum(0) - count)[image]
@@ -115,7 +108,7 @@ def refine_ridges(
         place[image, slot] = (index.to(light.dtype) - 0.5 * (length - 1)) * fine_scale
         fine.append((place[:, :, None, None] + shift).expand(shape).flatten(1)[:, None])
     mean = brightness(fine[0], fine[1]).unflatten(2, (-1, n_steps**2)).mean(dim=3)[:, 0]
-    return light.index_put((image, row, column), mean[image, slot])
+    light.index_put_((image, row, column), mean[image, slot])
 
 
 def _nearest(center: Tensor, length: int, fine_scale: float) -> tuple[Tensor, Tensor]:

@@ -116,13 +116,18 @@ def _draw_sigma_v(priors: Population, rng: np.random.Generator, n: int) -> Float
 
 def _axis_ratio(uniform: Float[np.ndarray, " n"], sigma_v: Float[np.ndarray, " n"]) -> np.ndarray:
     """Axis ratio 1 - Rayleigh(0.378 - 0.000572 sigma_v), truncated to 0.2-1 (Collett 2015)."""
-    return _one_minus_rayleigh(uniform, 0.378 - 0.000572 * sigma_v)
+    return one_minus_rayleigh(uniform, 0.378 - 0.000572 * sigma_v)
 
 
-def _one_minus_rayleigh(
-    uniform: Float[np.ndarray, " n"], scale: Float[np.ndarray, " n"] | float
-) -> np.ndarray:
-    """Inverse CDF of 1 - Rayleigh(scale), truncated so that the axis ratio is at least 0.2."""
+def one_minus_rayleigh(
+    uniform: Float[np.ndarray, "*n"], scale: Float[np.ndarray, "*n"] | float
+) -> Float[np.ndarray, "*n"]:
+    """Axis ratios 1 - Rayleigh(scale) of at least 0.2, by inverse CDF (Collett 2015).
+
+    Args:
+        uniform: Uniform numbers in [0, 1).
+        scale: Mode of the Rayleigh distribution.
+    """
     ceiling = 1.0 - np.exp(-0.5 * (0.8 / scale) ** 2)
     return 1.0 - scale * np.sqrt(-2.0 * np.log1p(-uniform * ceiling))
 
@@ -160,7 +165,7 @@ def _light_of_sources(priors: Population, systems: Columns, rng: np.random.Gener
         "mag_source": magnitude,
         "r_eff_source": np.clip(size / _kpc_per_arcsec(z_source), 0.08, 0.8),
         "n_sersic_source": rng.uniform(0.7, 1.8, n),
-        "q_source": _one_minus_rayleigh(rng.random(n), 0.3),
+        "q_source": one_minus_rayleigh(rng.random(n), 0.3),
         "phi_source": rng.uniform(0.0, np.pi, n),
     }
 

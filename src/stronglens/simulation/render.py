@@ -32,6 +32,8 @@ __all__ = [
 
 # Rays worked on at once by one CPU thread: the five float32 buffers of them stay in a 2 MB cache.
 _RAYS_IN_CACHE = 90_000
+# Images whose ridges are refined at once: many small steps, so more images than above.
+_RIDGES_AT_ONCE = 12
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Grid:
     padding: int = 0
     """Extra pixels on each side, whose light the PSF brings in, cut off afterwards [pixel]."""
     center_oversample: int = 8
-    """Parts along a sub-pixel's side at the steep centre of a galaxy, half as many along the ridge
-    of an arc; 1 for plain sampling [-]."""
+    """Parts along a sub-pixel's side at the steep centre of a galaxy, a third as many along the
+    ridge of an arc; 1 for plain sampling [-]."""
 
     def __post_init__(self) -> None:
         """Refuse frames that cannot exist."""
@@ -120,9 +122,9 @@ def render_light(
         return evaluate(x, y, constants[:, part])
 
     light = _in_chunks(render, len(sersics), grid, sersics.flux)
-    if grid.center_oversample == 1:
-        return light
-    return refine_centers(light, constants, grid.fine_scale, grid.center_oversample)
+    if grid.center_oversample > 1:
+        refine_centers(light, constants, grid.fine_scale, grid.center_oversample)
+    return light
 
 
 def render_lensed(
@@ -149,21 +151,19 @@ def render_lensed(
     x, y = _axes(grid, source.flux.dtype, source.flux.device)
     constants = _per_subpixel(source, grid, approximation)
 
-    n_steps = (grid.center_oversample + 1) // 2
-    threshold = ridge_brightness(constants, grid.fine_scale)
-
-    def render(part: slice) -> Tensor:
+    def brightness(part: slice) -> Callable[[Tensor, Tensor], Tensor]:
         lens_model, own = lens[part].lens_model(), constants[:, part]
+        return lambda x, y: evaluate(*trace(x, y, lens_model), own)
 
-        def brightness(x: Tensor, y: Tensor) -> Tensor:
-            return evaluate(*trace(x, y, lens_model), own)
-
-        light = brightness(x, y)
-        if n_steps == 1:
-            return light
-        return refine_ridges(light, threshold[part], grid.fine_scale, n_steps, brightness)
-
-    return _in_chunks(render, len(source), grid, source.flux)
+    light = _in_chunks(lambda part: brightness(part)(x, y), len(source), grid, source.flux)
+    n_steps = -(-grid.center_oversample // 3)
+    if n_steps > 1:
+        threshold = ridge_brightness(constants, grid.fine_scale)
+        for k in range(0, len(source), _RIDGES_AT_ONCE):
+            part = slice(k, k + _RIDGES_AT_ONCE)
+            own = light[part], threshold[part]
+            refine_ridges(*own, grid.fine_scale, n_steps, brightness(part))
+    return light
 
 
 def bin_to_pixels(image: Float[Tensor, "batch y x"], grid: Grid) -> Float[Tensor, "batch h w"]:

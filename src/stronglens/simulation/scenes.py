@@ -1,8 +1,8 @@
 """Scenes of both classes from the drawn systems, and their rendering as single and as stack.
 
 A lens is a deflector with its lensed source. A scene that is not one holds the same kind of
-deflector, unlensed, with companions that carry the flux of an independently drawn lensed scene at
-its radii. What is drawn is decided in `population`.
+deflector with companions that have the fluxes and radii of the images of an independently drawn
+lensed scene. What is drawn is decided in `population` and `companions`.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from stronglens.core.conventions import flux_from_magnitude
-from stronglens.core.seeds import numpy_generator, torch_generator
+from stronglens.core.seeds import numpy_generator
+from stronglens.simulation.companions import draw_companions, separate_images
 from stronglens.simulation.population import Columns, draw_systems, ellipticities
 from stronglens.simulation.priors import Population
 from stronglens.simulation.render import (
     Grid,
     Sersics,
     SieShear,
-    pixel_coordinates,
     render_lensed,
     render_light,
 )
 
 BLOCK = 250
-_COMPANION_SHARES = (0.2, 0.4, 0.25, 0.15)  # of one, two, three and four companions
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,8 @@ def draw_block(
     arcs = render_lensed(grid, _lens(lensed, center).to(device), source.to(device))
     magnification = arcs.sum(dim=(1, 2)).cpu() / source.flux[:, 0]
     rows = torch.as_tensor(np.flatnonzero(~label))
-    companions = _draw_companions(source[rows], arcs[rows].cpu(), grid, seed, block)
+    images = separate_images(arcs[rows].cpu(), grid)
+    companions = draw_companions(images, source.n_sersic[rows, 0], seed, block)
     features = arcs.clone()
     features[rows] = render_light(grid, companions.to(device))
     deflector = render_light(grid, _deflector(hosts, center, zero_point).to(device))
@@ -128,37 +128,6 @@ def _deflector(hosts: Columns, center: Float[np.ndarray, "2 n"], zero_point: flo
         "y_center": center[1],
     }
     return Sersics(**{name: _tensor(values)[:, None] for name, values in columns.items()})
-
-
-def _draw_companions(
-    source: Sersics, arcs: Float[Tensor, "n y x"], grid: Grid, seed: int, block: int
-) -> Sersics:
-    """Unlensed galaxies with the flux of the arcs, at the arcs' radii, at random angles.
-
-    Each is the source magnified equally in all directions, so that flux and surface brightness are
-    those of a lensed scene and only the geometry is not. One to four share the flux.
-    """
-    rng = numpy_generator(seed, "companions", block)
-    n, most = len(arcs), len(_COMPANION_SHARES)
-    count = rng.choice(most, n, p=_COMPANION_SHARES) + 1
-    share = rng.gamma(2.0, size=(n, most)) * (np.arange(most) < count[:, None])
-    share /= share.sum(axis=1, keepdims=True)
-    total = arcs.sum(dim=(1, 2))
-    mu = _tensor(share) * (total / source.flux[:, 0])[:, None]
-    generator = torch_generator(seed, "companions", block)
-    picked = torch.multinomial(arcs.flatten(1).clamp(min=0), most, True, generator=generator)
-    x, y = pixel_coordinates(grid, dtype=arcs.dtype, device=arcs.device)
-    radius = torch.hypot(*(axis.expand(arcs.shape[1:]).flatten()[picked] for axis in (x[0], y[0])))
-    angle = _tensor(rng.uniform(0, 2 * np.pi, (n, most)))
-    return Sersics(
-        flux=_tensor(share) * total[:, None],
-        r_eff=source.r_eff * torch.sqrt(mu).clamp(min=0.3),
-        n_sersic=source.n_sersic.expand(n, most),
-        q=_tensor(np.maximum(1.0 - rng.rayleigh(0.3, (n, most)), 0.2)),
-        phi=_tensor(rng.uniform(0, np.pi, (n, most))),
-        x_center=radius * torch.cos(angle),
-        y_center=radius * torch.sin(angle),
-    )
 
 
 def _truth(
