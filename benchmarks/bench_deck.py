@@ -10,11 +10,14 @@ Run it on an otherwise idle machine: python benchmarks/bench_deck.py
 
 import argparse
 import json
+import os
 import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
 import torch
 
@@ -156,11 +159,14 @@ def main() -> None:
     parser.add_argument("--screen-epochs", type=int, default=15)
     parser.add_argument("--deck-epochs", type=int, default=200)
     parser.add_argument("--root", type=Path, default=Path("runs/bench-deck"))
+    parser.add_argument("--only", choices=["screen"], help="stop after the screening")
     options = parser.parse_args()
     data = options.root / "data"
     made = step(Simulate(n=options.n), data)
     recipes = deck_recipes(data, options.screen_epochs)
     screened = [row(options.root / "screen", name, task) for name, task in recipes.items()]
+    if options.only:
+        return
     best = max(screened, key=lambda entry: entry.training.val_accuracy).name
     full = deck_recipes(data, options.deck_epochs)[best]
     deck = row(options.root, best, full)

@@ -9,6 +9,7 @@ from stronglens.data.augment import (
     Views,
     apply_views,
     augment_d4,
+    augment_d4_shift,
     augment_deck,
     draw_views,
     view_labels,
@@ -76,7 +77,7 @@ def test_labels_follow_their_images(shift):
     assert torch.equal(after["theta_e"], labels["theta_e"])
 
 
-@pytest.mark.parametrize("augment", [augment_d4, augment_deck])
+@pytest.mark.parametrize("augment", [augment_d4, augment_d4_shift, augment_deck])
 def test_augmentation_keeps_shape_and_depends_on_the_generator_alone(augment, shape_case):
     images = torch.nan_to_num(shape_case.images())
     one, same, other = (augment(images, generator(seed)) for seed in (1, 1, 2))
@@ -86,7 +87,7 @@ def test_augmentation_keeps_shape_and_depends_on_the_generator_alone(augment, sh
     assert len(images) == 0 or not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("augment", [augment_d4, augment_deck])
+@pytest.mark.parametrize("augment", [augment_d4, augment_d4_shift, augment_deck])
 def test_augmentation_invents_no_values(augment):
     images = torch.randn(6, 1, 15, 15, generator=generator())
     seen = augment(images, generator(3))

@@ -83,7 +83,7 @@ def test_feature_maps_have_a_row_per_layer():
     }
     figure = feature_map_figure(np.zeros((9, 7)), maps, title="a lens")
     assert len(figure.axes) == 1 + 8 + 8 + 3
-    assert {"input\n", "pooling 1\n", "9 x 7 x 12", "a lens"} <= set(texts(figure))
+    assert {"input", "pooling 1", "9 x 7 x 12", "a lens"} <= set(texts(figure))
     assert rendered(figure) > 5000
 
 

@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    # waiting threads that spin make torch many times slower wherever a core is busy
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if arguments is None else arguments)
     first = words[0] if words else "--help"
     try:

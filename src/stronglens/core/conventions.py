@@ -83,7 +83,7 @@ def distortion_from_ellipticity(e1: Number, e2: Number) -> tuple[Number, Number]
         Both components of the distortion [-].
 
     Reference:
-        Bernstein & Jarvis 2002, eq. 2.7: delta = tanh(2 artanh e).
+        Bernstein & Jarvis 2002, section 2.2: delta = tanh(2 artanh e) = 2 e / (1 + e^2).
     """
     scale = 2.0 / (1.0 + e1**2 + e2**2)
     return e1 * scale, e2 * scale
@@ -100,7 +100,7 @@ def shear_to_polar(gamma1: Number, gamma2: Number) -> tuple[Number, Number]:
         gamma_ext [-] and phi_ext in (-pi/2, pi/2] [rad]; lenstronomy calls the second `psi_ext`.
 
     Reference:
-        Keeton 2001 (astro-ph/0102341), eq. 76; checked against lenstronomy.
+        Keeton 2001 (astro-ph/0102341), external shear; checked against lenstronomy.
     """
     return (gamma1**2 + gamma2**2) ** 0.5, 0.5 * _arctan2(gamma2, gamma1)  # pyright: ignore[reportReturnType]
 
@@ -116,7 +116,7 @@ def shear_from_polar(gamma_ext: Number, phi_ext: Number) -> tuple[Number, Number
         gamma1, gamma2 [-].
 
     Reference:
-        Keeton 2001 (astro-ph/0102341), eq. 76; checked against lenstronomy.
+        Keeton 2001 (astro-ph/0102341), external shear; checked against lenstronomy.
     """
     return gamma_ext * _cos(2.0 * phi_ext), gamma_ext * _sin(2.0 * phi_ext)
 

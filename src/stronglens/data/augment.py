@@ -1,7 +1,7 @@
 """Random views of the same objects for training, on whole batches, with labels that follow.
 
-`d4` moves pixels without touching their values; `deck` is what the study of 2017 did. Whether an
-image is a lens does not depend on its view, so `label` needs no change in either.
+`d4` and `d4-shift` move pixels without touching their values; `deck` is what the study of 2017 did.
+Whether an image is a lens does not depend on its view, so `label` needs no change in any of them.
 """
 
 import math
@@ -111,6 +111,15 @@ def view_labels(labels: dict[str, Any], views: Views, pixel_scale: float) -> dic
 def augment_d4(
     images: Float[Tensor, "batch band y x"], generator: Generator
 ) -> Float[Tensor, "batch band y x"]:
+    """Random views of the square; centre and noise stay as they were."""
+    is_square = images.shape[-1] == images.shape[-2]
+    views = draw_views(len(images), generator, is_square=is_square, largest_shift=0)
+    return apply_views(images, views)
+
+
+def augment_d4_shift(
+    images: Float[Tensor, "batch band y x"], generator: Generator
+) -> Float[Tensor, "batch band y x"]:
     """Random views of the square with shifts of up to two pixels; the noise stays as it was."""
     is_square = images.shape[-1] == images.shape[-2]
     return apply_views(images, draw_views(len(images), generator, is_square=is_square))
@@ -155,7 +164,12 @@ def augment_deck(
     )
 
 
-AUGMENTATIONS = {"none": None, "deck": augment_deck, "d4": augment_d4}
+AUGMENTATIONS = {
+    "none": None,
+    "deck": augment_deck,
+    "d4": augment_d4,
+    "d4-shift": augment_d4_shift,
+}
 """Augmentations by name."""
 
 

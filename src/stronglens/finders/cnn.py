@@ -26,7 +26,7 @@ RECIPE = Recipe(
     normalisation="min-max",
     loss="cross-entropy",
     optimiser="adam",
-    learning_rate=1e-3,
+    learning_rate=5e-4,
     decay=0.0,
     weight_decay=0.0,
     schedule="constant",
@@ -35,8 +35,9 @@ RECIPE = Recipe(
     augmentation="deck",
     precision="bfloat16",
 )
-"""Batch, epochs, learning rate and augmentation of the slides. With their plain SGD and decay of
-0.01 the learning rates of a whole training sum to 0.67, so Adam without decay is the default."""
+"""Batch, epochs and augmentation of the slides, learning rate of the published code. With the plain
+SGD and the decay of the slides the learning rates of a whole training sum to 0.67, so Adam without
+decay is the default; at 0.001 it stayed at chance for eight epochs of a mock set, at 0.0005 not."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from stronglens.core.seeds import derived_seed
 Loss = Literal["cross-entropy", "focal", "mse", "hinge"]
 Optimiser = Literal["sgd", "rmsprop", "adam", "adamw", "adadelta"]
 Schedule = Literal["constant", "cosine", "one-cycle"]
-Augmentation = Literal["none", "deck", "d4"]
+Augmentation = Literal["none", "deck", "d4", "d4-shift"]
 Precision = Literal["float32", "bfloat16"]
 
 

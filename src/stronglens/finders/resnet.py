@@ -1,15 +1,18 @@
 """Small residual networks, made to train fast on a few CPU cores.
 
-They take images of any size of at least 16 pixels, because a global pooling ends them.
+They take images of any size of at least 16 pixels, because a global pooling ends them. The polar
+pictures in which `resnet-small` sees an image are in `polar.py`.
 """
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from stronglens.finders.networks import Architecture, InputShape, Recipe, networks
+from stronglens.finders.polar import N_VIEWS, PolarViews
 
 CITATION = """@inproceedings{he2016,
   author = {He, K. and Zhang, X. and Ren, S. and Sun, J.},
@@ -17,20 +20,30 @@ CITATION = """@inproceedings{he2016,
   booktitle = {CVPR},
   year = {2016},
   eprint = {1512.03385}
-}
-@inproceedings{wu2018,
-  author = {Wu, Y. and He, K.},
-  title = {Group Normalization},
-  booktitle = {ECCV},
-  year = {2018},
-  eprint = {1803.08494}
 }"""
+
+RECIPE = Recipe(
+    normalisation="sky-asinh",
+    loss="cross-entropy",
+    optimiser="adamw",
+    learning_rate=3e-3,
+    decay=0.0,
+    weight_decay=0.02,
+    schedule="one-cycle",
+    batch_size=64,
+    epochs=30,
+    augmentation="d4",
+    precision="bfloat16",
+)
 
 N_STAGES = 3
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with group normalisation, around which the input is added back.
+    """Two 3x3 convolutions with batch normalisation, around which the input is added back.
+
+    Normalisation over the batch keeps the brightness of a feature over the noise, which one over
+    each image divides by that of the deflector: on mocks it learnt twice as fast.
 
     Args:
         n_in: Channels of the input.
@@ -41,17 +54,13 @@ class ResidualBlock(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
         self.convolution_1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
-        self.normalisation_1 = _normalisation(n_out)
+        self.normalisation_1 = nn.BatchNorm2d(n_out)
         self.activation_1 = nn.ReLU()
         self.convolution_2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
-        self.normalisation_2 = _normalisation(n_out)
+        self.normalisation_2 = nn.BatchNorm2d(n_out)
         changes_shape = stride > 1 or n_in != n_out
-        self.shortcut = (
-            nn.Conv2d(n_in, n_out, 1, stride, bias=False) if changes_shape else nn.Identity()
-        )
+        self.shortcut = nn.Conv2d(n_in, n_out, 1, stride) if changes_shape else nn.Identity()
         self.activation_2 = nn.ReLU()
-        # each block starts as the identity, which makes the first epochs stable
-        nn.init.zeros_(self.normalisation_2.weight)
 
     def forward(
         self, features: Float[Tensor, "batch channel y x"]
@@ -66,30 +75,31 @@ class ResidualNetwork(nn.Module):
     """A strided stem, three stages of residual blocks, mean and maximum over the image, one unit.
 
     Args:
-        n_bands: Bands of the images.
-        width: Channels of the first stage; they double from stage to stage.
-        depth: Residual blocks in each stage.
-        dropout: Probability of dropping a feature before the last layer.
+        view: What is made of an image first.
+        n_channels: Channels of that.
+        architecture: Channels of the first stage, which double from stage to stage; blocks in each
+            stage; probability of dropping a feature before the last layer.
     """
 
-    def __init__(self, n_bands: int, width: int, depth: int, dropout: float) -> None:
+    def __init__(self, view: nn.Module, n_channels: int, architecture: Architecture) -> None:
         super().__init__()
+        width = architecture.width
         layers: OrderedDict[str, nn.Module] = OrderedDict(
-            convolution=nn.Conv2d(n_bands, width, 5, 2, 2, bias=False),
-            normalisation=_normalisation(width),
+            view=view,
+            convolution=nn.Conv2d(n_channels, width, 5, 2, 2, bias=False),
+            normalisation=nn.BatchNorm2d(width),
             activation=nn.ReLU(),
         )
         channels = width
         for i_stage in range(N_STAGES):
-            for i_block in range(depth):
+            for i_block in range(architecture.depth):
                 stride = 2 if i_block == 0 and i_stage > 0 else 1
                 block = ResidualBlock(channels, width * 2**i_stage, stride)
                 layers[f"block_{i_stage + 1}_{i_block + 1}"] = block
                 channels = width * 2**i_stage
         self.features = nn.Sequential(layers)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(architecture.dropout)
         self.output = nn.Linear(2 * channels, 1)
-        nn.init.zeros_(self.output.weight)
 
     def forward(self, images: Float[Tensor, "batch band y x"]) -> Float[Tensor, "batch"]:
         """Logits of normalised images."""
@@ -100,32 +110,30 @@ class ResidualNetwork(nn.Module):
 
 @networks.register(
     "resnet-small",
-    summary="residual network of three stages for training on a CPU",
+    summary="residual network of three stages on polar pictures, for training on a CPU",
     citation=CITATION,
     input_shape=InputShape(1, 45, 45),
     architecture=Architecture(width=32, depth=2, dropout=0.2),
-    recipe=Recipe(
-        normalisation="sky-asinh",
-        loss="cross-entropy",
-        optimiser="adamw",
-        learning_rate=2e-3,
-        decay=0.0,
-        weight_decay=0.02,
-        schedule="one-cycle",
-        batch_size=64,
-        epochs=30,
-        augmentation="d4",
-        precision="bfloat16",
-    ),
+    recipe=RECIPE,
     any_size=True,
 )
 def resnet_small(shape: InputShape, architecture: Architecture) -> ResidualNetwork:
-    """Residual network of width, 2 width and 4 width channels, `depth` blocks in each stage."""
-    return ResidualNetwork(
-        shape.n_bands, architecture.width, architecture.depth, architecture.dropout
-    )
+    """Residual network that sees the image in polar pictures; it must be centred on the galaxy.
+
+    Width is the number of channels of the first stage, depth that of residual blocks in each.
+    """
+    return ResidualNetwork(PolarViews(), N_VIEWS * shape.n_bands, architecture)
 
 
-def _normalisation(channels: int) -> nn.GroupNorm:
-    """Normalisation over all channels of an image: one group is the fast case in bfloat16."""
-    return nn.GroupNorm(1, channels)
+@networks.register(
+    "resnet-small-flat",
+    summary="the same residual network on the image itself",
+    citation=CITATION,
+    input_shape=InputShape(1, 45, 45),
+    architecture=Architecture(width=32, depth=2, dropout=0.2),
+    recipe=replace(RECIPE, augmentation="d4-shift"),
+    any_size=True,
+)
+def resnet_small_flat(shape: InputShape, architecture: Architecture) -> ResidualNetwork:
+    """Residual network on the image as it is, for comparison and for images off centre."""
+    return ResidualNetwork(nn.Identity(), shape.n_bands, architecture)

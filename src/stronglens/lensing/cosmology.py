@@ -161,7 +161,7 @@ def theta_e_from_sigma_v(
         theta_e on the intermediate axis [arcsec].
 
     Reference:
-        Kormann, Schneider & Bartelmann 1994, eq. 16: 4 pi (sigma_v / c)^2 d_ls / d_source.
+        Kormann, Schneider & Bartelmann 1994, section 3: 4 pi (sigma_v / c)^2 d_ls / d_source.
     """
     ratio = distance_ls(z_lens, z_source) / angular_diameter_distance(z_source)
     bending = 4.0 * math.pi * (sigma_v / SPEED_OF_LIGHT) ** 2 * ARCSEC_PER_RADIAN

@@ -59,7 +59,7 @@ def trace(
         beta_x, beta_y [arcsec].
 
     Reference:
-        Schneider, Ehlers & Falco 1992, eq. 2.15: beta = theta - alpha(theta).
+        Schneider, Ehlers & Falco 1992, section 2.1: beta = theta - alpha(theta).
     """
     beta_x, beta_y = x, y
     for mass in lens_model:
@@ -84,7 +84,7 @@ def magnification(
         mu = 1 / det(d beta / d theta) [-], negative at saddle points.
 
     Reference:
-        Schneider, Ehlers & Falco 1992, eq. 5.24; derivatives by automatic differentiation.
+        Schneider, Ehlers & Falco 1992, section 5.2; derivatives by automatic differentiation.
     """
     with torch.inference_mode(mode=False), torch.enable_grad():
         x, y = (position.detach().clone().requires_grad_() for position in (x, y))

@@ -21,7 +21,7 @@ N_SERSIC_MAX = 12.0
 _STEP = 0.005
 # Squared radius in units of r_eff below which the profile is flat: keeps gradients finite at 0.
 _RADIUS2_FLOOR = 1e-14
-# exp(-70) is nothing beside any centre; further out, numbers too small for hardware slow it tenfold.
+# exp(-70) is nothing beside any centre; beyond, denormal numbers would slow the sums tenfold.
 _EXPONENT_FLOOR = -70.0
 
 
@@ -87,7 +87,7 @@ def sersic_b(
         OutOfRangeError: An index lies outside the table or is not a number.
 
     Reference:
-        Ciotti 1991, eq. 4, for the definition; Capaccioli 1989 for the linear form.
+        Ciotti 1991 for the definition; Capaccioli 1989 for the linear form.
     """
     if not bool(((n_sersic >= N_SERSIC_MIN) & (n_sersic <= N_SERSIC_MAX)).all()):
         raise OutOfRangeError(
@@ -126,7 +126,7 @@ def central_brightness(
         Surface brightness [pixel units / arcsec^2].
 
     Reference:
-        Graham & Driver 2005, eq. 4, which gives the total flux as
+        Graham & Driver 2005, eq. 2 taken to infinity: the total flux is
         2 pi n q r_eff^2 Gamma(2n) b^(-2n) times the central brightness.
     """
     n = sersics.n_sersic

@@ -44,9 +44,11 @@ def panel_table(
     size = (_CELL * len(column_titles) + 1.0, _CELL * len(rows) + 0.55)
     figure = Figure(figsize=size, dpi=150, facecolor="white", layout="constrained")
     axes = figure.subplots(len(rows), len(column_titles), squeeze=False)
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            _show(axes[i, j], image, sigma[j])
+    for j, softening in enumerate(sigma):
+        brightest = max(float(np.percentile(row[j], 99.8)) for row in rows)
+        for i, row in enumerate(rows):
+            _show(axes[i, j], row[j] / softening, brightest / softening)
+    for i in range(len(rows)):
         axes[i, 0].set_ylabel(row_titles[i], fontsize=7.5, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], column_titles, strict=True):
         axis.set_title(title, fontsize=7.5)
@@ -89,8 +91,9 @@ def _histogram(axis: Axes, values: Float[np.ndarray, " n"], *, is_log: bool) -> 
     axis.hist(values, bins=list(edges), color=_BLUE)
 
 
-def _show(axis: Axes, image: np.ndarray, sigma: float) -> None:
-    scaled = np.arcsinh(image / (2.0 * sigma)) / np.arcsinh(40.0)
+def _show(axis: Axes, image: np.ndarray, brightest: float) -> None:
+    """Draw an image in units of the noise, so that the sky is white and `brightest` black."""
+    scaled = np.arcsinh(image / 8.0) / np.arcsinh(max(brightest, 8.0) / 8.0)
     axis.imshow(
         scaled, cmap="gray_r", vmin=-0.12, vmax=1.0, origin="lower", interpolation="nearest"
     )

@@ -53,7 +53,7 @@ def noise_variance(
         Variance [pixel units^2].
 
     Reference:
-        Howell 1989, eq. 2 (the CCD equation): per exposure, gain (object + sky) plus the
+        Howell 1989, the CCD equation: per exposure, gain (object + sky) plus the
         square of the read noise, in electrons.
     """
     _check(noise_model, n_exposures)
@@ -85,7 +85,7 @@ def observe(
         flux [pixel units] and ivar [1 / pixel units^2], the latter from the noiseless image.
 
     Reference:
-        Howell 1989, eq. 2. The sum of n Poisson draws is one draw of n times the mean.
+        Howell 1989. The sum of n Poisson draws is one draw of n times the mean.
     """
     variance = noise_variance(noiseless, noise_model, n_exposures)
     noise = torch.randn(

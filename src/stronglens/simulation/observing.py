@@ -13,7 +13,7 @@ from torch import Tensor
 from stronglens.core.seeds import numpy_generator, torch_generator
 from stronglens.simulation.noise import NoiseModel, noise_variance, observe
 from stronglens.simulation.psf import gaussian_kernel, stack_kernel
-from stronglens.simulation.render import Grid, observe_noiseless
+from stronglens.simulation.render import Grid, observe_planes
 from stronglens.simulation.scenes import SceneBlock
 from stronglens.surveys import Band
 
@@ -106,8 +106,7 @@ def observe_block(
     """
     size = kernel_size(band, grid.oversample)
     kernel = seeing.kernel(n_exposures, grid.fine_scale, size).to(scenes.features)
-    features = observe_noiseless(scenes.features, kernel, grid)
-    deflector = observe_noiseless(scenes.deflector, kernel, grid)
+    features, deflector = observe_planes((scenes.features, scenes.deflector), kernel, grid)
     noise_model = NoiseModel(
         gain=band.gain,
         read_noise=band.read_noise,

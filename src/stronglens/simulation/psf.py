@@ -43,7 +43,8 @@ def moffat_kernel(
         Kernels that sum to one: what lies outside the kernel is not part of the PSF.
 
     Reference:
-        Moffat 1969, eq. 7; Trujillo et al. 2001, eqs. 2-3.
+        Moffat 1969; Trujillo et al. 2001: (1 + (r / core)^2)^(-beta) with
+        fwhm = 2 core sqrt(2^(1/beta) - 1).
     """
     offsets = _offsets(fwhm, pixel_scale, size)
     core = fwhm / (2.0 * (2.0 ** (1.0 / beta) - 1.0).sqrt())

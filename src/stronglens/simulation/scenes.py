@@ -66,7 +66,7 @@ def draw_block(
     device = device or torch.device("cpu")
     label = np.arange(BLOCK) % 2 == 0
     hosts = draw_systems(priors, seed, "host", block, BLOCK)
-    donors = draw_systems(priors, seed, "donor", block, BLOCK)
+    donors = _paired(draw_systems(priors, seed, "donor", block, BLOCK), hosts, label)
     rng = numpy_generator(seed, "frame", block)
     center = rng.uniform(-1, 1, (2, BLOCK)) * priors.center_scatter
     # a lens is its host's own system; otherwise another system gives flux and radii of companions
@@ -84,35 +84,33 @@ def draw_block(
     return SceneBlock(label=label, truth=truth, features=features, deflector=deflector)
 
 
+def _paired(donors: Columns, hosts: Columns, label: Bool[np.ndarray, " n"]) -> Columns:
+    """Give each unlensed deflector, by rank, the donor whose Einstein radius its own mass has.
+
+    Companions then lie as far from a bright deflector as arcs do, and that does not tell the class.
+    """
+    rows = np.flatnonzero(~label)
+    order = np.arange(len(label))
+    by_host = rows[np.argsort(hosts["theta_e"][rows])]
+    order[by_host] = rows[np.argsort(donors["theta_e"][rows])]
+    return {name: values[order] for name, values in donors.items()}
+
+
 def _lens(systems: Columns, center: Float[np.ndarray, "2 n"]) -> SieShear:
     names = ("theta_e", "q", "phi", "gamma1", "gamma2")
     values = {name: _tensor(systems[name]) for name in names}
     return SieShear(**values, x_center=_tensor(center[0]), y_center=_tensor(center[1]))
 
 
-def _source_position(
-    systems: Columns, center: Float[np.ndarray, "2 n"]
-) -> Float[np.ndarray, "2 n"]:
-    """Return where the source stands when its lens is not at the origin of the shear [arcsec]."""
-    gamma1, gamma2 = systems["gamma1"], systems["gamma2"]
-    return np.stack(
-        [
-            systems["x_source"] + (1 - gamma1) * center[0] - gamma2 * center[1],
-            systems["y_source"] + (1 + gamma1) * center[1] - gamma2 * center[0],
-        ]
-    )
-
-
 def _source(systems: Columns, center: Float[np.ndarray, "2 n"], zero_point: float) -> Sersics:
-    position = _source_position(systems, center)
     columns = {
         "flux": flux_from_magnitude(systems["mag_source"], zero_point),
         "r_eff": systems["r_eff_source"],
         "n_sersic": systems["n_sersic_source"],
         "q": systems["q_source"],
         "phi": systems["phi_source"],
-        "x_center": position[0],
-        "y_center": position[1],
+        "x_center": systems["x_source"] + center[0],
+        "y_center": systems["y_source"] + center[1],
     }
     return Sersics(**{name: _tensor(values)[:, None] for name, values in columns.items()})
 
@@ -138,7 +136,8 @@ def _truth(
 ) -> Columns:
     lens_only = {name: hosts[name] for name in ("theta_e", "gamma1", "gamma2", "z_source")}
     lens_only |= ellipticities(hosts)
-    lens_only |= dict(zip(("x_source", "y_source"), _source_position(hosts, center), strict=True))
+    lens_only |= {"x_source": hosts["x_source"] + center[0]}
+    lens_only |= {"y_source": hosts["y_source"] + center[1]}
     lens_only |= {"mag_source": hosts["mag_source"], "r_eff_source": hosts["r_eff_source"]}
     return {
         "label": label.astype(np.int64),

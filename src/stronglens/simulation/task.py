@@ -51,8 +51,8 @@ class Simulate(AbstractTask):
     """Seed of every random draw: same seed, same images."""
     size: int = 45
     """Side of the images [pixels]."""
-    oversample: int = 3
-    """Sub-pixels per pixel side when rendering."""
+    oversample: int = 2
+    """Sub-pixels per pixel side when rendering; centres and arcs are sampled more finely."""
     deflector_light: bool = True
     """Whether the deflector's own light is in the images."""
     planes: bool = True

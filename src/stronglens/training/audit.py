@@ -114,11 +114,19 @@ def _showcase(dataset: Dataset) -> Int[np.ndarray, " row"]:
     bright = np.nan_to_num(dataset.column("arc_snr").astype(float))
     wide = np.nan_to_num(dataset.column("theta_e").astype(float)) > 1.0
     lenses = np.flatnonzero((label == 1) & usual & wide)
-    lenses = lenses[np.argsort(-bright[lenses])][: 4 * _PER_CLASS : 4]
+    lenses = _from_the_upper_third(lenses, bright[lenses])
     others = np.flatnonzero((label == 0) & usual)
     flux = dataset.plane("source", others).sum(axis=(1, 2, 3))
-    others = others[np.argsort(-flux)][2 : 2 + 4 * _PER_CLASS : 4]
+    others = _from_the_upper_third(others, flux)
     return np.concatenate([lenses, others])
+
+
+def _from_the_upper_third(
+    rows: Int[np.ndarray, " row"], brightness: Float[np.ndarray, " row"]
+) -> Int[np.ndarray, " row"]:
+    """Pick evenly from the brighter third of some rows."""
+    order = rows[np.argsort(-brightness)]
+    return order[np.linspace(len(order) // 12, len(order) // 3, _PER_CLASS).astype(int)]
 
 
 def _sky(dataset: Dataset, rows: Int[np.ndarray, " row"]) -> float:

@@ -168,7 +168,7 @@ def _draw_feature_maps(finder: Finder, dataset: Dataset, scored: Scored, path: P
     normalised = finder.normalised(record)
     maps = feature_maps(finder.network, normalised.to(finder.device))
     if len(maps) > MOST_LAYERS:
-        maps = {name: values for name, values in maps.items() if "activation" in name}
+        maps = {k: v for k, v in maps.items() if "activation" in k or k == "view"}
     arrays = {name: values[0].float().cpu().numpy() for name, values in maps.items()}
     title = f"{finder.facts.network}: a lens, layer by layer (score {scored.scores[best]:.3f})"
     figure = feature_map_figure(normalised[0, 0].cpu().numpy(), arrays, title=title)

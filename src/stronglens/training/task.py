@@ -82,7 +82,7 @@ class Train(AbstractTask):
     """Blocks of layers: of convolutions and a pooling, or of residuals in each stage."""
     dropout: float | None = None
     """Probability that a feature is dropped before the last layer."""
-    augmentation: Literal["none", "deck", "d4"] | None = None
+    augmentation: Literal["none", "deck", "d4", "d4-shift"] | None = None
     """Views of the training images: deck turns by any angle, d4 by quarter turns and flips."""
     normalisation: Literal["min-max", "sky-asinh"] | None = None
     """Scaling of pixel values."""

@@ -29,7 +29,7 @@ def deflection(
         alpha_x, alpha_y [arcsec].
 
     Reference:
-        Keeton 2001 (astro-ph/0102341), eq. 76; checked against lenstronomy `SHEAR`.
+        Gradient of the potential below; checked against lenstronomy `SHEAR`.
     """
     g1, g2 = gamma1[:, None, None], gamma2[:, None, None]
     dx, dy = x - x_center[:, None, None], y - y_center[:, None, None]
@@ -58,7 +58,7 @@ def potential(
         psi [arcsec^2].
 
     Reference:
-        Keeton 2001 (astro-ph/0102341), eq. 76: psi = gamma1 (x^2 - y^2) / 2 + gamma2 x y.
+        Keeton 2001 (astro-ph/0102341), external shear: psi = gamma1 (x^2 - y^2) / 2 + gamma2 x y.
     """
     g1, g2 = gamma1[:, None, None], gamma2[:, None, None]
     dx, dy = x - x_center[:, None, None], y - y_center[:, None, None]
@@ -87,7 +87,7 @@ def convergence(
         kappa [-].
 
     Reference:
-        Keeton 2001 (astro-ph/0102341), section 3.15.
+        Laplacian of the potential, which vanishes.
     """
     shift = (x_center + y_center + gamma1 + gamma2)[:, None, None]
     return torch.zeros_like(x + y + shift)

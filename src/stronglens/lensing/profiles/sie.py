@@ -58,8 +58,10 @@ def deflection(
         alpha_x, alpha_y [arcsec].
 
     Reference:
-        Kormann, Schneider & Bartelmann 1994, eq. 27; Keeton 2001 (astro-ph/0102341), eqs. 33-34
-        without core; checked against lenstronomy `SIE` in tests/reference.
+        Kormann, Schneider & Bartelmann 1994, eq. 27a, here as Keeton 2001 (astro-ph/0102341)
+        writes it, without core: theta_e sqrt(q) / f times atan(f u / r) along the major and
+        artanh(f v / r) along the minor axis, f^2 = 1 - q^2, r^2 = q^2 u^2 + v^2; checked against
+        lenstronomy `SIE` in tests/reference.
     """
     u, v = major_axis_frame(x, y, phi, x_center, y_center)
     major, minor = _arc_functions(u, v, q)
@@ -93,8 +95,8 @@ def potential(
         psi [arcsec^2].
 
     Reference:
-        Keeton 2001 (astro-ph/0102341), eq. 32 without core: an isothermal potential is
-        homogeneous of degree one, so psi = u alpha_u + v alpha_v (Euler).
+        Keeton 2001 (astro-ph/0102341), without core: an isothermal potential is homogeneous
+        of degree one, so psi = u alpha_u + v alpha_v (Euler).
     """
     u, v = major_axis_frame(x, y, phi, x_center, y_center)
     major, minor = _arc_functions(u, v, q)
@@ -126,7 +128,8 @@ def convergence(
         kappa [-].
 
     Reference:
-        Kormann, Schneider & Bartelmann 1994, eq. 21a: kappa = theta_e / (2 sqrt(q u^2 + v^2 / q)).
+        Kormann, Schneider & Bartelmann 1994, section 3:
+        kappa = theta_e / (2 sqrt(q u^2 + v^2 / q)).
     """
     u, v = major_axis_frame(x, y, phi, x_center, y_center)
     q = q[:, None, None]

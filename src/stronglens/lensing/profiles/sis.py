@@ -41,7 +41,8 @@ def deflection(
         alpha_x, alpha_y [arcsec].
 
     Reference:
-        Schneider, Ehlers & Falco 1992, eq. 8.34a; checked against lenstronomy `SIS`.
+        Schneider, Ehlers & Falco 1992, section 8.1.4:
+        alpha = theta_e theta / |theta|; checked in tests/properties as the round limit of the SIE.
     """
     dx, dy, radius2 = _offsets(x, y, x_center, y_center)
     scale = theta_e[:, None, None] * radius2.rsqrt()
@@ -94,7 +95,7 @@ def convergence(
         kappa [-].
 
     Reference:
-        Schneider, Ehlers & Falco 1992, eq. 8.33: kappa = theta_e / (2 |theta|).
+        Schneider, Ehlers & Falco 1992, section 8.1.4: kappa = theta_e / (2 |theta|).
     """
     _, _, radius2 = _offsets(x, y, x_center, y_center)
     return 0.5 * theta_e[:, None, None] * radius2.rsqrt()
