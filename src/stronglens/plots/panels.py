@@ -94,9 +94,7 @@ def _histogram(axis: Axes, values: Float[np.ndarray, " n"], *, is_log: bool) -> 
 def _show(axis: Axes, image: np.ndarray, brightest: float) -> None:
     """Draw an image in units of the noise, so that the sky is white and `brightest` black."""
     scaled = np.arcsinh(image / 8.0) / np.arcsinh(max(brightest, 8.0) / 8.0)
-    axis.imshow(
-        scaled, cmap="gray_r", vmin=0.0, vmax=1.0, origin="lower", interpolation="nearest"
-    )
+    axis.imshow(scaled, cmap="gray_r", vmin=0.0, vmax=1.0, origin="lower", interpolation="nearest")
     axis.set_xticks([])
     axis.set_yticks([])
     for spine in axis.spines.values():
