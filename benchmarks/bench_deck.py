@@ -64,13 +64,18 @@ def row(root: Path, name: str, task: Train) -> Row:
 def deck_recipes(data: Path, epochs: int) -> dict[str, Train]:
     """Return the recipes of the deck's network: those of the slides, and the published code's."""
     recipes = {
-        f"deck-cnn {optimiser} decay {decay:g}": Train(
-            data=data, network="deck-cnn", optimiser=optimiser, decay=decay, epochs=epochs
+        f"deck-cnn {optimiser} 1e-3 decay {decay:g}": Train(
+            data=data,
+            network="deck-cnn",
+            optimiser=optimiser,
+            learning_rate=1e-3,
+            decay=decay,
+            epochs=epochs,
         )
         for optimiser in ("sgd", "rmsprop", "adam")
         for decay in (0.01, 0.0)
     }
-    recipes["deck-cnn published code"] = Train(
+    recipes["deck-cnn sgd 5e-4, batches of 8 (published code)"] = Train(
         data=data,
         network="deck-cnn",
         optimiser="sgd",
@@ -78,6 +83,9 @@ def deck_recipes(data: Path, epochs: int) -> dict[str, Train]:
         decay=0.0,
         batch_size=8,
         epochs=epochs,
+    )
+    recipes["deck-cnn adam 5e-4 (our default)"] = Train(
+        data=data, network="deck-cnn", epochs=epochs
     )
     return recipes
 
