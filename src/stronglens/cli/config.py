@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, ValidationError, create_model
 
 from stronglens.core.errors import MissingDataError, OutOfRangeError, UnreadableFileError
-from stronglens.core.task import AbstractTask
+from stronglens.core.task import AbstractTask, misfit
 
 
 def read_config(task_type: type[AbstractTask], path: Path) -> dict[str, Any]:
@@ -50,12 +50,5 @@ def _checked(task_type: type[AbstractTask], values: dict[str, Any], path: Path) 
     try:
         checked = partial.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        names = ", ".join(field.name for field in fields)
-        raise OutOfRangeError(
-            f"{path} does not fit the task '{task_type.verb}': {faults}. Fields: {names}."
-        ) from error
+        raise misfit(task_type, error, str(path)) from error
     return {name: getattr(checked, name) for name in checked.model_fields_set}

@@ -7,13 +7,16 @@ import dataclasses
 import tomllib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict, with_config
 
 from stronglens.core.errors import OutOfRangeError, UnreadableFileError
 from stronglens.core.files import read_json
 from stronglens.core.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 settings = with_config(ConfigDict(extra="forbid"))
 """Decorator of every task and settings record: a key that is not a field is refused."""
@@ -107,14 +110,25 @@ class AbstractTask(ABC):
         try:
             return TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-                for fault in error.errors()
-            )
-            names = ", ".join(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
-            raise OutOfRangeError(
-                f"{source} does not fit the task '{cls.verb}': {faults}. Fields: {names}."
-            ) from error
+            raise misfit(cls, error, source) from error
+
+
+def misfit(task_type: type[AbstractTask], error: "ValidationError", source: str) -> OutOfRangeError:
+    """Build the error for values that do not fit a task; every fault is named at once.
+
+    Args:
+        task_type: The task.
+        error: What pydantic found.
+        source: Where the values come from, such as the name of a file.
+    """
+    faults = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        for fault in error.errors()
+    )
+    names = ", ".join(field.name for field in dataclasses.fields(task_type))  # type: ignore[arg-type]
+    return OutOfRangeError(
+        f"{source} does not fit the task '{task_type.verb}': {faults}. Fields: {names}."
+    )
 
 
 def plain_settings(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass

@@ -30,6 +30,7 @@ def save_weights(path: Path, tensors: "dict[str, Tensor]", settings: dict[str, A
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(plain, temporary, metadata=header)
+        temporary.chmod(0o644)
 
 
 def load_weights(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
