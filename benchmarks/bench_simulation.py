@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import platform
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -51,6 +52,7 @@ from stronglens.simulation.render import (
     render_lensed,
     render_light,
 )
+from stronglens.simulation.task import Simulate
 
 RESULTS = Path(__file__).parent / "results" / "simulation.md"
 FWHM = 0.8
@@ -190,6 +192,9 @@ def _rows(columns: dict[str, Tensor]) -> list[dict[str, float]]:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
+WRITTEN = 1000
+"""Scenes that `simulate` makes and writes at a time."""
+
 _LENSTRONOMY: dict[str, Lenstronomy] = {}
 
 
@@ -227,6 +232,12 @@ def differences(scenes: Scenes, keywords: list[tuple]) -> tuple[float, float]:
     return float((image / theirs.max(axis=(1, 2))).max()), float(angle)
 
 
+def simulate_and_write() -> None:
+    """Run `stronglens simulate` whole: draws, both classes, stack and single, planes, files."""
+    with tempfile.TemporaryDirectory() as folder:
+        Simulate(n=WRITTEN).run(Path(folder) / "set")
+
+
 def measure(scenes: Scenes, keywords: list[tuple], n_rounds: int) -> dict[tuple[str, int], float]:
     """Median images per second of each method and number of threads."""
     n_scenes = len(scenes)
@@ -243,6 +254,7 @@ def measure(scenes: Scenes, keywords: list[tuple], n_rounds: int) -> dict[tuple[
                 "fine": (n_scenes, lambda: ours(scenes, FINE)),
                 "plain": (n_scenes, lambda: ours(scenes, PLAIN)),
                 "like for like": (n_scenes, lambda: ours(scenes, SAME, "linear")),
+                "simulate": (WRITTEN, simulate_and_write),
             } | {name: (len(few), partial(in_processes, pool, n, name, few)) for name in WAYS}
 
         for _ in range(n_rounds):
@@ -276,7 +288,7 @@ def errors(scenes: Scenes, keywords: list[tuple]) -> dict[str, float]:
         name: error(ours(scenes, grid).numpy(), "exact")
         for name, grid in (("coarse", COARSE), ("fine", FINE), ("plain", PLAIN))
     }
-    found["with noise"] = float("nan")
+    found["with noise"] = found["simulate"] = float("nan")
     found["like for like"] = error(ours(scenes, SAME, "linear").numpy(), "linear")
     return found | {name: error(_draw((name, keywords)), "linear") for name in WAYS}
 
@@ -287,6 +299,7 @@ ROWS = (
     ("ours, 3 x 3, padded, finer at centres and arcs", "fine"),
     ("ours, 3 x 3, padded, plain sampling", "plain"),
     ("ours, 3 x 3, like for like: lenstronomy's sums", "like for like"),
+    ("`simulate`: draws, both classes, stack and single, planes, files", "simulate"),
     ("lenstronomy, 3 x 3, PSF at the pixel scale (its default)", "lenstronomy native"),
     ("lenstronomy, 3 x 3, PSF at the oversampled scale", "lenstronomy supersampled"),
     ("lenstronomy, 6 x 6, PSF at the oversampled scale", "lenstronomy 6"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DECK_NETWORK = "deck-cnn"
 OWN_NETWORK = "resnet-small"
-_PRESETS = {"quick": (6_000, 2.0), "full": (20_000, 30.0)}
+_PRESETS = {"quick": (8_000, 2.5), "full": (20_000, 30.0)}
 
 
 @dataclass(frozen=True)
