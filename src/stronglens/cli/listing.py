@@ -74,7 +74,7 @@ def surveys() -> Rows:
 
 def presets() -> Rows:
     """Return every preset of `simulate`."""
-    from stronglens.simulation.settings import presets as registry
+    from stronglens.simulation.presets import presets as registry
 
     return [
         {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from stronglens.core.errors import OutOfRangeError
 from stronglens.core.rundir import RunDirectory
 from stronglens.core.task import AbstractTask, TaskResult, settings
+from stronglens.simulation.presets import presets
 from stronglens.simulation.priors import Population
-from stronglens.simulation.settings import presets
 
 if TYPE_CHECKING:
     from stronglens.simulation.dataset import SimulatedSet
