@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from stronglens.simulation.task import Simulate, SimulateResult
 from stronglens.training.task import Evaluate, EvaluateResult, Train, TrainResult
 
 RESULTS = Path(__file__).parent / "results"
+OWN_RECIPE = "deck-cnn adam 5e-4 (our default)"
 HOW = Bootstrap(seed=1, n=1000, level=0.95)
 
 
@@ -61,7 +62,7 @@ def row(root: Path, name: str, task: Train) -> Row:
     return Row(name, training, test)
 
 
-def deck_recipes(data: Path, epochs: int) -> dict[str, Train]:
+def deck_recipes(data: Path, epochs: int, workers: int) -> dict[str, Train]:
     """Return the recipes of the deck's network: those of the slides, and the published code's."""
     recipes = {
         f"deck-cnn {optimiser} 1e-3 decay {decay:g}": Train(
@@ -84,21 +85,19 @@ def deck_recipes(data: Path, epochs: int) -> dict[str, Train]:
         batch_size=8,
         epochs=epochs,
     )
-    recipes["deck-cnn adam 5e-4 (our default)"] = Train(
-        data=data, network="deck-cnn", epochs=epochs
-    )
-    return recipes
+    recipes[OWN_RECIPE] = Train(data=data, network="deck-cnn", epochs=epochs)
+    return {name: replace(task, workers=workers) for name, task in recipes.items()}
 
 
-def own_rows(root: Path, data: Path, minutes: float) -> list[Row]:
-    """Train ours for a tenth of the deck row's time (three seeds) and for all of it."""
-    short, rows = minutes / 10, []
-    for seed in (1, 2, 3):
-        task = Train(data=data, seed=seed, max_minutes=short)
-        rows.append(row(root, f"resnet-small stored, a tenth of the time, seed {seed}", task))
-    rows.append(row(root, "resnet-small stored", Train(data=data, max_minutes=minutes)))
-    fresh = Train(data=data, max_minutes=minutes, stream=True)
-    rows.append(row(root, "resnet-small stream", fresh))
+def own_rows(root: Path, data: Path, options: argparse.Namespace, minutes: float) -> list[Row]:
+    """Train ours for a tenth of the deck row's time and for all of it, stored and as a stream."""
+    rows = []
+    for limit in options.own_minutes or (minutes / 10, minutes):
+        for seed in range(1, options.seeds + 1):
+            task = Train(data=data, seed=seed, max_minutes=limit, workers=options.workers)
+            rows.append(row(root, f"resnet-small stored {limit:.3g} min seed {seed}", task))
+    fresh = Train(data=data, max_minutes=limit, stream=True, workers=options.workers)
+    rows.append(row(root, f"resnet-small stream {limit:.3g} min seed 1", fresh))
     return rows
 
 
@@ -134,53 +133,61 @@ def interval(estimate) -> str:  # noqa: ANN001 - an Estimate
     return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
 
 
-def table(screened: list[Row], rows: list[Row], deck: Row, made: SimulateResult) -> str:
+def table(screened: list[Row], rows: list[Row], made: SimulateResult, workers: int) -> str:
     """Return the whole table with what it was measured on."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
+    deck = rows[0]
+    threads = f"{workers or torch.get_num_threads()} thread(s) a row"
     facts = (
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {torch.get_num_threads()} threads. "
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {threads}. "
         f"{made.n:,} images, content hash {made.content_hash}; tested on {deck.test.n_positive:,} "
         f"lenses and {deck.test.n_negative:,} others. Intervals are 95 %; differences are paired "
         "on the same images. Time is from the first to the last update, augmentation, simulation "
         "of streamed images and validation included."
     )
     head = "| row | epochs | minutes | of the deck row | validation accuracy | test accuracy "
-    head += (
-        "| test AUROC | ms per image | accuracy less the deck row's | AUROC less the deck row's |\n"
-    )
-    head += "|---" * 10 + "|"
-    first = "\n".join(line(entry, deck) for entry in screened)
-    second = "\n".join(line(entry, deck) for entry in rows)
-    return (
-        f"# Accuracy against training time on the deck's images\n\n{facts}\n\n"
-        f"## Recipes of the deck's network, screened\n\n{head}\n{first}\n\n"
-        f"## The deck row and ours\n\n{head}\n{second}\n"
-    )
+    head += "| test AUROC | ms per image | accuracy less the deck row's "
+    head += "| AUROC less the deck row's |\n" + "|---" * 10 + "|"
+    text = f"# Accuracy against training time on the deck's images\n\n{facts}\n"
+    for title, entries in (
+        ("Recipes of the deck's network, screened", screened),
+        ("The deck row and ours", rows),
+    ):
+        if entries:
+            lines = "\n".join(line(entry, deck) for entry in entries)
+            text += f"\n## {title}\n\n{head}\n{lines}\n"
+    return text
+
+
+def options_of_the_command() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=20_000, help="images, 64 %% of them to learn from")
+    parser.add_argument("--screen-epochs", type=int, default=15, help="0 takes our default recipe")
+    parser.add_argument("--deck-epochs", type=int, default=200)
+    parser.add_argument("--own-minutes", type=float, nargs="*", help="instead of a tenth and all")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of ours at each time")
+    parser.add_argument("--workers", type=int, default=0, help="threads of each row; 0 for all")
+    parser.add_argument("--root", type=Path, default=Path("runs/bench-deck"))
+    return parser.parse_args()
 
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=20_000, help="images, 64 %% of them to learn from")
-    parser.add_argument("--screen-epochs", type=int, default=15)
-    parser.add_argument("--deck-epochs", type=int, default=200)
-    parser.add_argument("--root", type=Path, default=Path("runs/bench-deck"))
-    parser.add_argument("--only", choices=["screen"], help="stop after the screening")
-    options = parser.parse_args()
-    data = options.root / "data"
+    options = options_of_the_command()
+    root, data, workers = options.root, options.root / "data", options.workers
     made = step(Simulate(n=options.n), data)
-    recipes = deck_recipes(data, options.screen_epochs)
-    screened = [row(options.root / "screen", name, task) for name, task in recipes.items()]
-    if options.only:
-        return
-    best = max(screened, key=lambda entry: entry.training.val_accuracy).name
-    full = deck_recipes(data, options.deck_epochs)[best]
-    deck = row(options.root, best, full)
-    rows = [deck, *own_rows(options.root, data, deck.training.seconds / 60)]
+    screened, best = [], OWN_RECIPE
+    if options.screen_epochs:
+        recipes = deck_recipes(data, options.screen_epochs, workers)
+        screened = [row(root / "screen", name, task) for name, task in recipes.items()]
+        best = max(screened, key=lambda entry: entry.training.val_accuracy).name
+    deck = row(root, best, deck_recipes(data, options.deck_epochs, workers)[best])
+    rows = [deck, *own_rows(root, data, options, deck.training.seconds / 60)]
     RESULTS.mkdir(exist_ok=True)
-    text = table(screened, rows, deck, made)
+    text = table(screened, rows, made, workers)
     (RESULTS / "deck.md").write_text(text, encoding="utf-8")
     record = [{"name": r.name, **asdict(r.test), "seconds": r.training.seconds} for r in rows]
     (RESULTS / "deck.json").write_text(json.dumps(record, indent=1, default=str), encoding="utf-8")

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from stronglens.core.errors import WrongShapeError
 
@@ -84,8 +85,11 @@ def histograms(
 
 def _histogram(axis: Axes, values: Float[np.ndarray, " n"], *, is_log: bool) -> None:
     if is_log:
-        edges = np.geomspace(max(values.min(), 1e-3), values.max(), 40)
+        edges = np.geomspace(*np.percentile(values, [0.1, 100]).clip(1e-3), 40)
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     else:
         edges = np.linspace(values.min(), values.max(), 40)
     axis.hist(values, bins=list(edges), color=_BLUE)

@@ -107,15 +107,20 @@ def panels(stack: Dataset, single: Dataset) -> Any:  # noqa: ANN401 - a matplotl
 
 
 def _showcase(dataset: Dataset) -> Int[np.ndarray, " row"]:
-    """Rows of bright, well-resolved lenses, and of what is not one beside deflectors as bright."""
+    """Rows of well-resolved arcs, and of companions as bright beside deflectors as bright."""
     label = dataset.column("label")
     mag = np.asarray(dataset.column("mag_deflector"), dtype=float)
     usual = (mag > 20.5) & (mag < 23.0)
-    bright = np.nan_to_num(dataset.column("arc_snr").astype(float))
-    wide = np.nan_to_num(dataset.column("theta_e").astype(float)) > 1.0
-    lenses = np.flatnonzero((label == 1) & usual & wide)
-    lenses = _from_the_upper_third(lenses, bright[lenses])
+    stretched = np.asarray(dataset.column("magnification"), dtype=float)
+    bright = np.nan_to_num(dataset.column("arc_snr").astype(float)) > 60
+    wide = np.nan_to_num(dataset.column("theta_e").astype(float)) > 1.2
+    lenses = np.flatnonzero((label == 1) & usual & wide & bright)
+    if len(lenses) < _PER_CLASS:  # a set too small to choose from
+        lenses = np.flatnonzero(label == 1)
+    lenses = _from_the_upper_third(lenses, stretched[lenses])
     others = np.flatnonzero((label == 0) & usual)
+    if len(others) < _PER_CLASS:
+        others = np.flatnonzero(label == 0)
     flux = dataset.plane("source", others).sum(axis=(1, 2, 3))
     others = _from_the_upper_third(others, flux)
     return np.concatenate([lenses, others])
