@@ -85,7 +85,8 @@ def histograms(
 
 def _histogram(axis: Axes, values: Float[np.ndarray, " n"], *, is_log: bool) -> None:
     if is_log:
-        edges = np.geomspace(*np.percentile(values, [0.1, 100]).clip(1e-3), 40)
+        low, high = np.percentile(values, [0.1, 100]).clip(1e-3)
+        edges = np.geomspace(low, high, 40)
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
