@@ -1,5 +1,7 @@
 """Where tensors live: one word from the user becomes a torch device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stronglens.core.errors import OutOfRangeError
@@ -24,3 +26,16 @@ def torch_device(name: str) -> "torch.device":
             "Pass --device cpu."
         )
     return torch.device(name)
+
+
+@contextmanager
+def cpu_threads(n: int) -> Iterator[None]:
+    """Let torch use so many CPU threads for a while; 0 for as many as it uses already."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from stronglens.core.device import torch_device
+from stronglens.core.device import cpu_threads, torch_device
 from stronglens.core.rundir import RunDirectory
 from stronglens.data.layout import ImageFacts, Images
 from stronglens.data.writer import DatasetWriter
@@ -103,7 +103,9 @@ def write_dataset(plan: SimulatedSet, run: RunDirectory) -> float:
         run.log(f"{len(missing)} shards left")
     began = time.perf_counter()
     n_scenes = sum(stop - start for start, stop in missing)
-    with tqdm(total=n_scenes, unit="image", desc="simulate", disable=None) as bar:
+    # the working set of a chunk fits one core's cache: a second thread only makes it wait
+    progress = tqdm(total=n_scenes, unit="image", desc="simulate", disable=None)
+    with cpu_threads(1), progress as bar:
         for start, stop in missing:
             _write_shard(plan, writers, start, stop)
             bar.update(stop - start)

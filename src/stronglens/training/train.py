@@ -3,15 +3,14 @@
 The loop itself is in `fit.py`, the reading of images in `batches.py`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stronglens.core.device import torch_device
+from stronglens.core.device import cpu_threads, torch_device
 from stronglens.core.rundir import RunDirectory
 from stronglens.core.weights import load_weights
 from stronglens.data.augment import AUGMENTATIONS
@@ -72,7 +71,7 @@ def train(task: Train, run: RunDirectory) -> TrainResult:
     Returns:
         What came out.
     """
-    with _threads(task.workers):
+    with cpu_threads(task.workers):
         dataset = open_dataset(task.data)
         device = torch_device(task.device)
         lesson = _prepare(task, dataset, device)
@@ -226,14 +225,3 @@ def _result(
         images_per_second=images_seen / max(last["seconds"], 1e-9),
         parting_epoch=parting_epoch(*losses),
     )
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    """Let torch use so many CPU threads for a while; 0 for as many as it finds."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
