@@ -1,8 +1,8 @@
 """Accuracy against training time on the deck's images: the deck's network and ours, side by side.
 
 One command makes the images, screens every recipe of the deck's network for a few epochs, gives the
-best on validation images its full schedule, and then gives our network the same time and a tenth of
-it, on the stored images and on a stream of fresh ones. Every row is kept in its own run directory,
+best on validation images its full schedule, and then gives our network fractions of that time, on
+the stored images and on a stream of fresh ones. Every row is kept in its own run directory,
 so a stopped benchmark goes on where it was. The table is written to benchmarks/results/deck.md.
 
 Run it on an otherwise idle machine: python benchmarks/bench_deck.py
@@ -90,14 +90,15 @@ def deck_recipes(data: Path, epochs: int, workers: int) -> dict[str, Train]:
 
 
 def own_rows(root: Path, data: Path, options: argparse.Namespace, minutes: float) -> list[Row]:
-    """Train ours for a tenth of the deck row's time and for all of it, stored and as a stream."""
+    """Train ours for fractions of the deck row's time: the first with every seed, then a stream."""
     rows = []
-    for limit in options.own_minutes or (minutes / 10, minutes):
-        for seed in range(1, options.seeds + 1):
+    for place, fraction in enumerate(options.fractions):
+        limit = fraction * minutes
+        for seed in range(1, (options.seeds if place == 0 else 1) + 1):
             task = Train(data=data, seed=seed, max_minutes=limit, workers=options.workers)
-            rows.append(row(root, f"resnet-small stored {limit:.3g} min seed {seed}", task))
+            rows.append(row(root, f"resnet-small stored {fraction:g} seed {seed}", task))
     fresh = Train(data=data, max_minutes=limit, stream=True, workers=options.workers)
-    rows.append(row(root, f"resnet-small stream {limit:.3g} min seed 1", fresh))
+    rows.append(row(root, f"resnet-small stream {fraction:g} seed 1", fresh))
     return rows
 
 
@@ -167,8 +168,10 @@ def options_of_the_command() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=20_000, help="images, 64 %% of them to learn from")
     parser.add_argument("--screen-epochs", type=int, default=15, help="0 takes our default recipe")
     parser.add_argument("--deck-epochs", type=int, default=200)
-    parser.add_argument("--own-minutes", type=float, nargs="*", help="instead of a tenth and all")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of ours at each time")
+    parser.add_argument(
+        "--fractions", type=float, nargs="+", default=[0.1, 1.0], help="of the deck row's time"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of ours at the first time")
     parser.add_argument("--workers", type=int, default=0, help="threads of each row; 0 for all")
     parser.add_argument("--root", type=Path, default=Path("runs/bench-deck"))
     return parser.parse_args()
