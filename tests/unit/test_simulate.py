@@ -7,7 +7,7 @@ from stronglens.core.errors import OutOfRangeError, StaleCheckpointError, Unknow
 from stronglens.core.rundir import RunDirectory
 from stronglens.data.store import open_dataset
 from stronglens.data.writer import DatasetWriter
-from stronglens.simulation.dataset import split_of
+from stronglens.simulation.deck import split_of
 from stronglens.simulation.priors import Population
 from stronglens.simulation.task import Simulate
 

@@ -3,7 +3,8 @@
 Reading and writing are in `store`; what the columns of the truth table mean is in the docs.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,17 @@ class Images:
     """True where a pixel is bad; None where the dataset has none."""
     psf: Float32[np.ndarray, "n band j k"] | None = None
     """Kernel at the pixel scale, summing to 1; None where the dataset has none."""
+
+    def rows(self, rows: slice) -> "Images":
+        """Return some of the images."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Images(**{name: None if a is None else a[rows] for name, a in arrays.items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence["Images"]) -> "Images":
+        """Return several sets of images, all with the same arrays, one after the other."""
+        arrays = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+        return cls(**{n: None if a[0] is None else np.concatenate(a) for n, a in arrays.items()})
 
 
 def shard_ranges(n: int, shard: int) -> list[tuple[int, int]]:

@@ -83,7 +83,8 @@ class DatasetWriter:
             planes: Its aligned planes, by name.
         """
         group = zarr.open_group(self.root / IMAGES / self.facts.grid, mode="a", zarr_format=3)
-        group.attrs.update(self.facts.to_attributes())
+        if "flux" not in group:
+            group.attrs.update(self.facts.to_attributes())
         arrays = {"flux": images.flux, "ivar": images.ivar, "mask": images.mask, "psf": images.psf}
         for name, values in arrays.items():
             if values is not None:

@@ -24,8 +24,7 @@ from stronglens.simulation.render import (
     render_lensed,
     render_light,
 )
-
-BLOCK = 250
+from stronglens.simulation.simulated_set import BLOCK
 
 
 @dataclass(frozen=True)

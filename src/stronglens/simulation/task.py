@@ -15,7 +15,7 @@ from stronglens.simulation.presets import presets
 from stronglens.simulation.priors import Population
 
 if TYPE_CHECKING:
-    from stronglens.simulation.dataset import SimulatedSet
+    from stronglens.simulation.simulated_set import AbstractSimulatedSet
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Simulate(AbstractTask):
 
     verb: ClassVar[str] = "simulate"
     result_type: ClassVar[type[TaskResult]] = SimulateResult
-    execution_options: ClassVar[frozenset[str]] = frozenset({"device"})
+    execution_options: ClassVar[frozenset[str]] = frozenset({"device", "workers"})
 
     preset: str = "deck"
     """Named set of defaults for what is not given: see `stronglens list presets`."""
@@ -47,6 +47,8 @@ class Simulate(AbstractTask):
     """Number of images, half of them lenses; by default the preset's."""
     survey: str | None = None
     """Name of the survey; by default the preset's."""
+    start: int = 0
+    """Number of the first scene: scene i is the same in whatever set it is written."""
     seed: int = 1
     """Seed of every random draw: same seed, same images."""
     size: int = 45
@@ -63,6 +65,8 @@ class Simulate(AbstractTask):
     """What deflectors and sources are drawn from."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to render."""
+    workers: int = 1
+    """Processes that simulate and write; use the number of cores."""
 
     def resolved(self) -> "Simulate":
         """Fill what the preset decides."""
@@ -78,22 +82,26 @@ class Simulate(AbstractTask):
             raise OutOfRangeError(f"size={self.size} is outside 11-1024 pixels.")
         if not 1 <= self.oversample <= 20:
             raise OutOfRangeError(f"oversample={self.oversample} is outside 1-20.")
+        if self.start < 0:
+            raise OutOfRangeError(f"start={self.start} is negative. Use 0 or more.")
+        if self.workers < 1:
+            raise OutOfRangeError(f"workers={self.workers} is below 1. Use 1 or more processes.")
         if self.seed < 0:
             raise OutOfRangeError(f"seed={self.seed} is negative. Use 0 or more.")
 
-    def plan(self) -> "SimulatedSet":
+    def plan(self) -> "AbstractSimulatedSet":
         """Return what the settings describe, ready to be drawn block by block."""
-        from stronglens.simulation.dataset import SimulatedSet
+        from stronglens.simulation.deck import DeckSet
         from stronglens.surveys import survey
 
         task = self.resolved()
-        return SimulatedSet(task, survey(str(task.survey)).bands[0])
+        return DeckSet(task, survey(str(task.survey)).bands[0])
 
     def work(self, run: RunDirectory) -> SimulateResult:
         """Draw, render and write every shard that is still missing."""
         from stronglens.simulation.dataset import write_dataset
 
-        rate = write_dataset(self.plan(), run)
+        rate = write_dataset(self.plan(), run, self.workers)
         return _summary(run.path, rate)
 
 

@@ -18,8 +18,7 @@ from stronglens.core.seeds import derived_seed, torch_generator
 from stronglens.data.layout import PROVENANCE
 from stronglens.data.store import Dataset
 from stronglens.finders.normalise import PixelImages
-from stronglens.simulation.dataset import SimulatedSet
-from stronglens.simulation.scenes import BLOCK
+from stronglens.simulation.simulated_set import BLOCK, AbstractSimulatedSet
 from stronglens.simulation.task import Simulate
 
 
@@ -45,19 +44,19 @@ class Stream(Protocol):
 class Blocks:
     """Blocks of fresh scenes by number, as a worker process draws them."""
 
-    plan: SimulatedSet
+    plan: AbstractSimulatedSet
     """What is simulated; its seed is that of the stream."""
-    n_exposures: int
-    """Exposures averaged."""
+    variant: str
+    """Kind of images."""
 
     def __getitem__(self, block: int) -> LabelledImages:
         """Draw and observe a block; its scenes come in a random order."""
         torch.set_num_threads(1)
-        scenes = self.plan.scenes(block)
-        seen = self.plan.observe(block, scenes, self.plan.seeing(block), self.n_exposures)
+        seen = self.plan.draw(block, (self.variant,))[self.variant]
         order = torch.randperm(BLOCK, generator=torch_generator(self.plan.task.seed, "mix", block))
-        images = PixelImages(seen.flux[order, None], seen.ivar[order, None])
-        return LabelledImages(images, torch.as_tensor(scenes.label).float()[order])
+        flux, ivar = torch.as_tensor(seen.images.flux), torch.as_tensor(seen.images.ivar)
+        label = torch.as_tensor(seen.truth["label"]).float()
+        return LabelledImages(PixelImages(flux[order], ivar[order]), label[order])
 
     def __len__(self) -> int:
         """Return a number no stream comes to the end of."""
@@ -99,14 +98,14 @@ def open_stream(dataset: Dataset, seed: int) -> Stream:
     """
     file = dataset.path / PROVENANCE
     made = read_json(file) if file.is_file() else {}
-    if "settings" not in made or "n_exposures" not in made:
+    if "settings" not in made or "variant" not in made:
         raise MissingDataError(
             f"{dataset.path} does not say how it was simulated, so no fresh images like its own "
             "can be drawn. Train with --no-stream."
         )
     task = Simulate.from_dict(made["settings"], str(file))
     fresh = replace(task, seed=derived_seed(seed, "stream", task.seed), device="cpu")
-    return SimulatedStream(Blocks(fresh.plan(), int(made["n_exposures"])))
+    return SimulatedStream(Blocks(fresh.plan(), str(made["variant"])))
 
 
 def _rebatched(
