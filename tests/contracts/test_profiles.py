@@ -14,6 +14,11 @@ from stronglens.lensing.records import MassProfile
 LAWS = ("deflection", "potential", "convergence")
 VALUES = {
     "theta_e": 1.1,
+    "slope": 2.2,
+    "r_scale": 1.7,
+    "alpha_r_scale": 0.8,
+    "a_m": 0.07,
+    "phi_m": 0.3,
     "q": 0.6,
     "phi": 0.8,
     "x_center": 0.0,
@@ -86,7 +91,7 @@ def test_a_position_that_is_not_a_number_spoils_itself_alone(profile, law):
     parameters = {name: torch.tensor([VALUES[name]]) for name in profile.parameters}
     result = values_of(profile, law, x, x.flip(-1), **parameters)[:, 0, 0]
     assert result[:, [0, 2]].isfinite().all()
-    # convergence of a shear is zero wherever one looks
+    # convergence of a shear and of a point mass is zero wherever one looks
     assert result[:, 1].isnan().all() or not result.any()
 
 
@@ -116,6 +121,22 @@ def test_gradients_agree_with_finite_differences(profile, law):
     leaves = [torch.full((2,), VALUES[name], dtype=torch.float64) for name in profile.parameters]
     leaves = [leaf.requires_grad_() for leaf in (*positions, *leaves)]
     assert torch.autograd.gradcheck(getattr(profile, law), leaves, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("law", LAWS)
+def test_gradients_are_finite_at_the_centre_and_beside_it(profile, law, dtype):
+    distances = [0.0, 1e-20, 1e-12, 1e-8, 1e-7, 1.1e-7, 1e-6, 1e-4]
+    x = torch.tensor([[distances, [-d for d in distances]]], dtype=dtype)
+    leaves = [x, x.flip(-1)]
+    leaves += [torch.tensor([VALUES[name]], dtype=dtype) for name in profile.parameters]
+    leaves = [leaf.requires_grad_() for leaf in leaves]
+    named = dict(zip(profile.parameters, leaves[2:], strict=True))
+    result = values_of(profile, law, *leaves[:2], **named)
+    assert result.isfinite().all()
+    if result.requires_grad:
+        gradients = torch.autograd.grad(result.sum(), leaves, allow_unused=True)
+        assert all(g is None or g.isfinite().all() for g in gradients)
 
 
 @pytest.mark.parametrize("law", LAWS)

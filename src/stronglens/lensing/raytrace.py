@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stronglens.lensing.caustics import is_multiply_imaged
-from stronglens.lensing.profiles import profiles
-from stronglens.lensing.records import LensModel, MassProfile, SieShear
+from stronglens.lensing.records import CallableMass, LensModel, MassProfile, SieShear
 
 __all__ = [
+    "CallableMass",
     "LensModel",
     "MassProfile",
     "SieShear",
@@ -38,10 +38,10 @@ def deflection(
     Reference:
         Schneider, Ehlers & Falco 1992, section 5.1: deflections of one plane add up.
     """
-    alphas = [profiles.get(mass.name).deflection(x, y, **mass.parameters) for mass in lens_model]
-    alpha_x, alpha_y = alphas[0]
-    for more_x, more_y in alphas[1:]:
-        alpha_x, alpha_y = alpha_x.add_(more_x), alpha_y.add_(more_y)
+    first, *others = (mass.deflection(x, y) for mass in lens_model)
+    alpha_x, alpha_y = first
+    for more_x, more_y in others:
+        alpha_x, alpha_y = alpha_x + more_x, alpha_y + more_y
     return alpha_x, alpha_y
 
 
@@ -63,7 +63,7 @@ def trace(
     """
     beta_x, beta_y = x, y
     for mass in lens_model:
-        alpha_x, alpha_y = profiles.get(mass.name).deflection(x, y, **mass.parameters)
+        alpha_x, alpha_y = mass.deflection(x, y)
         beta_x, beta_y = beta_x - alpha_x, beta_y - alpha_y
     return beta_x, beta_y
 
@@ -88,11 +88,7 @@ def magnification(
     """
     with torch.inference_mode(mode=False), torch.enable_grad():
         x, y = (position.detach().clone().requires_grad_() for position in (x, y))
-        detached = [
-            MassProfile(m.name, {k: v.detach().clone() for k, v in m.parameters.items()})
-            for m in lens_model
-        ]
-        beta_x, beta_y = trace(x, y, detached)
+        beta_x, beta_y = trace(x, y, [mass.detached() for mass in lens_model])
         a_xx, a_xy = torch.autograd.grad(beta_x.sum(), (x, y), retain_graph=True)
         a_yx, a_yy = torch.autograd.grad(beta_y.sum(), (x, y))
     return 1.0 / (a_xx * a_yy - a_xy * a_yx)

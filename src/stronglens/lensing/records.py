@@ -1,16 +1,20 @@
-"""Records of mass models: named profiles with parameters, and the SIE in an external shear.
+"""Records of mass models: named profiles, any other deflection, and the SIE in an external shear.
 
 What is done with them is in `raytrace` and `caustics`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stronglens.core.errors import WrongShapeError
 from stronglens.lensing.profiles import profiles
+
+Alphas = tuple[Float[Tensor, "batch y x"], Float[Tensor, "batch y x"]]
+"""Reduced deflection alpha_x, alpha_y [arcsec]."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,58 @@ class MassProfile:
     parameters: Mapping[str, Tensor]
     """Parameter name to tensor, in the units that the profile states."""
 
+    def __getitem__(self, index: slice | Tensor) -> "MassProfile":
+        """Return the profile of some of the images."""
+        return MassProfile(self.name, {key: v[index] for key, v in self.parameters.items()})
 
-LensModel = Sequence[MassProfile]
-"""A lens model is a sum of mass profiles."""
+    def deflection(
+        self, x: Float[Tensor, "#batch #y #x"], y: Float[Tensor, "#batch #y #x"]
+    ) -> Alphas:
+        """Return alpha_x, alpha_y at image-plane positions [arcsec]."""
+        return profiles.get(self.name).deflection(x, y, **self.parameters)
+
+    def detached(self) -> "MassProfile":
+        """Return the same profile outside any automatic differentiation."""
+        own = {name: value.detach().clone() for name, value in self.parameters.items()}
+        return MassProfile(self.name, own)
+
+
+@dataclass(frozen=True)
+class CallableMass:
+    """A deflection of the user's own, such as a lens of another package; one for all images."""
+
+    alpha: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    """x, y to alpha_x, alpha_y [arcsec], all of one shape (batch, y, x)."""
+
+    def __getitem__(self, index: slice | Tensor) -> "CallableMass":
+        """Return itself: it serves every image alike."""
+        return self
+
+    def deflection(
+        self, x: Float[Tensor, "#batch #y #x"], y: Float[Tensor, "#batch #y #x"]
+    ) -> Alphas:
+        """Return alpha_x, alpha_y at image-plane positions [arcsec].
+
+        Raises:
+            WrongShapeError: What the callable returned does not have the shape of the positions.
+        """
+        x, y = torch.broadcast_tensors(x, y)
+        alpha_x, alpha_y = self.alpha(x, y)
+        if not alpha_x.shape == alpha_y.shape == x.shape:
+            raise WrongShapeError(
+                f"the callable deflection returned shapes {tuple(alpha_x.shape)} and "
+                f"{tuple(alpha_y.shape)} for positions of shape {tuple(x.shape)}. "
+                "Return one deflection per position."
+            )
+        return alpha_x, alpha_y
+
+    def detached(self) -> "CallableMass":
+        """Return itself: what the callable holds is not ours to copy."""
+        return self
+
+
+LensModel = Sequence[MassProfile | CallableMass]
+"""A lens model is a sum of masses in one plane."""
 
 
 @dataclass(frozen=True)
