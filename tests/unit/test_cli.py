@@ -1,6 +1,7 @@
 """The command line around a task: flags, files, exit statuses, messages."""
 
 import json
+import math
 import subprocess
 import sys
 import tomllib
@@ -171,6 +172,19 @@ def test_list_gives_json_that_scripts_read(capsys):
     assert rows["deck-cnn"]["parameters"] == 327_330
     assert rows["deck-cnn"]["input"] == "1x45x45"
     assert "@" in rows["deck-cnn"]["citation"]
+
+
+def test_list_of_surveys_gives_numbers_and_computed_depth(capsys):
+    assert main(["list", "surveys", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {"description", "kind", "area", "citation"} <= set(rows["lsst-y10"])
+    bands = {band["name"]: band for band in rows["lsst-y10"]["bands"]}
+    assert list(bands) == [f"lsst-{name}" for name in "ugrizy"]
+    assert bands["lsst-r"]["pixel_scale"] == 0.2
+    assert bands["lsst-r"]["psf_fwhm"] == 0.81
+    assert bands["lsst-r"]["zero_point"] == pytest.approx(28.13 + 2.5 * math.log10(30.0))
+    # ten years of r reach 27.5; the numbers give a little less
+    assert 27.0 < bands["lsst-r"]["depth_5_sigma"] < 27.6
 
 
 @pytest.mark.parametrize("kind", ["networks", "surveys", "presets", "finders"])
