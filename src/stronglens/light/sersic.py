@@ -10,6 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stronglens.core.errors import OutOfRangeError
+from stronglens.light.light_profile import (
+    EXPONENT_FLOOR,
+    RADIUS2_FLOOR,
+    LightProfile,
+    lights,
+)
 
 Approximation = Literal["exact", "linear"]
 
@@ -19,10 +25,6 @@ N_SERSIC_MAX = 12.0
 """Largest Sersic index in the table of b_n [-]."""
 
 _STEP = 0.005
-# Squared radius in units of r_eff below which the profile is flat: keeps gradients finite at 0.
-_RADIUS2_FLOOR = 1e-14
-# exp(-70) is nothing beside any centre; beyond, denormal numbers would slow the sums tenfold.
-_EXPONENT_FLOOR = -70.0
 
 
 @dataclass(frozen=True)
@@ -223,5 +225,17 @@ def _component(x: Tensor, y: Tensor, constants: Tensor) -> Tensor:
     # (r / r_eff)^2 as a quadratic form of the offsets: half the passes of a rotation
     radius2 = (dx * xx + dy * xy).mul_(dx).add_(dy.square().mul_(yy))
     # a power as exp(log): three times faster than pow
-    power = radius2.clamp_min_(_RADIUS2_FLOOR).log_().mul_(half_inverse_n).exp_()
-    return (power * minus_b).clamp_min_(_EXPONENT_FLOOR).exp_() * center
+    power = radius2.clamp_min_(RADIUS2_FLOOR).log_().mul_(half_inverse_n).exp_()
+    return (power * minus_b).clamp_min_(EXPONENT_FLOOR).exp_() * center
+
+
+def _of_unit_flux(x: Tensor, y: Tensor, **parameters: Tensor) -> Tensor:
+    """One component per image, as the registry holds it."""
+    flux = torch.ones_like(parameters["r_eff"])
+    columns = {name: value[:, None] for name, value in parameters.items()}
+    return surface_brightness(x, y, Sersics(flux=flux[:, None], **columns))
+
+
+lights.register("sersic")(
+    LightProfile(_of_unit_flux, ("r_eff", "n_sersic", "q", "phi", "x_center", "y_center"))
+)
