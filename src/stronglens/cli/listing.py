@@ -52,20 +52,26 @@ def networks() -> Rows:
 
 
 def surveys() -> Rows:
-    """Return every survey with its bands and their numbers."""
+    """Return every survey with its bands, their numbers and the depth these give."""
     import dataclasses
 
-    from stronglens.surveys import survey
+    from stronglens.surveys import limiting_magnitude, survey
     from stronglens.surveys import surveys as registry
 
     rows = []
     for name in registry.names():
         entry = survey(name)
+        bands = [
+            {**dataclasses.asdict(band), "depth_5_sigma": round(limiting_magnitude(band), 2)}
+            for band in entry.bands
+        ]
         rows.append(
             {
                 "name": name,
-                "bands": [dataclasses.asdict(band) for band in entry.bands],
-                "summary": entry.description,
+                "bands": bands,
+                "description": entry.description,
+                "kind": entry.kind,
+                "area": entry.area,
                 "citation": entry.citation,
             }
         )
@@ -83,6 +89,29 @@ def presets() -> Rows:
             "survey": registry.get(name).survey,
             "summary": registry.get(name).description,
         }
+        for name in registry.names()
+    ]
+
+
+def classes() -> Rows:
+    """Return every class of scenes with its usual share."""
+    from stronglens.simulation.classes import scene_classes
+
+    entries = {name: scene_classes.get(name) for name in scene_classes.names()}
+    return [
+        {"name": name, "label": e.label, "share": e.share, "description": e.description}
+        for name, e in entries.items()
+    ]
+
+
+def profiles() -> Rows:
+    """Return every mass profile and light profile with its parameters."""
+    from stronglens.lensing.profiles import profiles as masses
+    from stronglens.light import lights
+
+    return [
+        {"name": name, "kind": kind, "parameters": ", ".join(registry.get(name).parameters)}
+        for kind, registry in (("mass", masses), ("light", lights))
         for name in registry.names()
     ]
 
@@ -113,16 +142,18 @@ def finders() -> Rows:
 
 
 LISTS: dict[str, Callable[[], Rows]] = {
+    "classes": classes,
     "finders": finders,
     "networks": networks,
     "presets": presets,
+    "profiles": profiles,
     "surveys": surveys,
 }
 
 
 def _table(rows: Rows) -> list[str]:
     """Return rows as aligned columns, without what is too long for a line."""
-    columns = [name for name in rows[0] if name != "citation"]
+    columns = [name for name in rows[0] if name not in ("citation", "area")]
     texts = [[_cell(row[name]) for name in columns] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *texts]) for i in range(len(columns))]
     return [

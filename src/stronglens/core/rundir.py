@@ -53,7 +53,7 @@ class RunDirectory:
         is_resumed = _check_existing(path, task, resume=resume)
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, is_resumed=is_resumed)
-        if not is_resumed:
+        if not is_resumed or _growth(path, task):
             header = (
                 f"# made by: stronglens {task.verb}; run again with: stronglens rerun {path.name}\n"
             )
@@ -151,9 +151,15 @@ def _check_existing(path: Path, task: "AbstractTask", *, resume: bool) -> bool:
         what = f"a run of '{verb}'" if verb != task.verb else "a run with other settings"
         names = f" ({'; '.join(differing)})" if differing else ""
         raise StaleCheckpointError(f"{path} holds {what}{names}. Choose another --out.")
-    if _state(path) == "finished":
+    if _state(path) == "finished" and not _growth(path, task):
         raise StaleCheckpointError(f"{path} holds the finished run already. Choose another --out.")
     return True
+
+
+def _growth(path: Path, task: "AbstractTask") -> list[str]:
+    """Return the names of the settings that are larger than those of the run at `path`."""
+    values, now = read_settings(path)[1], task.to_dict()
+    return [name for name in task.growing() if now.get(name, 0) > values.get(name, 0)]
 
 
 def _state(path: Path) -> str:
@@ -165,7 +171,8 @@ def _state(path: Path) -> str:
 
 def _differing_fields(values: Mapping[str, Any], task: "AbstractTask") -> list[str]:
     now = json.loads(json.dumps(task.to_dict(), default=str))
-    names = (set(values) | set(now)) - task.execution_options
+    grown = {name for name in task.growing() if now.get(name, 0) >= values.get(name, 0)}
+    names = (set(values) | set(now)) - task.execution_options - grown
     return [
         f"{name}: {values.get(name, 'unset')!r} there, {now.get(name, 'unset')!r} now"
         for name in sorted(names)

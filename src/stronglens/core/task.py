@@ -49,6 +49,10 @@ class AbstractTask(ABC):
         """Return the task with every default that depends on other settings filled in."""
         return self
 
+    def growing(self) -> frozenset[str]:
+        """Return the numbers that may be larger when the command is given again, for more."""
+        return frozenset()
+
     def inputs(self) -> dict[str, Path]:
         """Return the files and folders the work reads, to be hashed into the record."""
         return {}

@@ -60,6 +60,26 @@ class DatasetWriter:
         self.shard = shard
         (root / PARTS).mkdir(parents=True, exist_ok=True)
 
+    def grow(self) -> None:
+        """Make room in a finished, shorter dataset; the rows of its whole shards are kept."""
+        if not (self.root / TRUTH).is_file():
+            return
+        table = read_table(self.root / TRUTH)
+        n_before = len(next(iter(table.values())))
+        if n_before >= self.n:
+            return
+        for start, stop in shard_ranges(n_before, self.shard):
+            if stop - start == self.shard:
+                rows = {name: values[start:stop] for name, values in table.items()}
+                write_table(part_path(self.root, start), rows)
+        for folder in (IMAGES, PLANES):
+            if (self.root / folder).is_dir():
+                group = zarr.open_group(self.root / folder / self.facts.grid, mode="a")
+                for _, array in group.arrays():
+                    array.resize((self.n, *array.shape[1:]))
+        # the last step: until it is done the dataset is the old one
+        (self.root / TRUTH).unlink()
+
     def missing_shards(self) -> list[tuple[int, int]]:
         """Return the row ranges [start, stop) that have not been written yet."""
         if (self.root / TRUTH).is_file():

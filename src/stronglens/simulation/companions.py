@@ -3,7 +3,8 @@
 What they are put beside is decided in `scenes`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from stronglens.core.seeds import numpy_generator
-from stronglens.simulation.population import one_minus_rayleigh
+from stronglens.simulation.relations import Columns, one_minus_rayleigh
 from stronglens.simulation.render import Grid, Sersics, pixel_coordinates
 
 MOST = 6  # companions in a scene
@@ -36,6 +37,24 @@ class ImageTable:
     """Mean distance from the centre of the frame [arcsec]."""
     width: Float[np.ndarray, "n image"]
     """Scatter of that distance [arcsec]."""
+    length: Float[np.ndarray, "n image"]
+    """Extent of the piece around the centre of the frame, in the same measure [arcsec]."""
+
+    def rows(self, index: np.ndarray) -> "ImageTable":
+        """Return the images of some of the scenes."""
+        return ImageTable(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    def normalised(self) -> "ImageTable":
+        """Return the images with fluxes that add up to one in each scene."""
+        total = self.flux.sum(axis=1, keepdims=True)
+        return replace(self, flux=self.flux / np.where(total > 0, total, 1.0))
+
+    @classmethod
+    def joined(cls, parts: Sequence["ImageTable"]) -> "ImageTable":
+        """Return several tables one after the other."""
+        return cls(
+            *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls))
+        )
 
 
 def separate_images(arcs: Float[Tensor, "n y x"], grid: Grid) -> ImageTable:
@@ -50,7 +69,7 @@ def separate_images(arcs: Float[Tensor, "n y x"], grid: Grid) -> ImageTable:
     """
     x, y = pixel_coordinates(grid)
     frame = x[0].numpy(), y[0].numpy()
-    table = np.zeros((3, len(arcs), MOST))
+    table = np.zeros((4, len(arcs), MOST))
     for i, arc in enumerate(arcs.numpy()):
         measured = _measured(arc, *frame)
         table[:, i, : measured.shape[1]] = measured
@@ -70,28 +89,40 @@ def draw_companions(
         block: Number of the block.
     """
     rng = numpy_generator(seed, "companions", block)
-    shape = table.flux.shape
-    angle = rng.uniform(0, 2 * np.pi, shape)
-    q = one_minus_rayleigh(rng.random(shape), 0.3)
-    size = table.width / (_WIDTH_PER_R_EFF * np.sqrt(0.5 * (1 + q**2)))
-    columns = {
-        "flux": table.flux,
-        "r_eff": np.clip(size, 0.05, 0.8),
-        "n_sersic": np.broadcast_to(n_sersic.numpy()[:, None], shape),
-        "q": q,
-        "phi": rng.uniform(0, np.pi, shape),
-        "x_center": table.radius * np.cos(angle),
-        "y_center": table.radius * np.sin(angle),
-    }
+    columns = {"flux": table.flux} | companion_shapes(table, n_sersic.numpy(), rng)
     return Sersics(
         **{name: torch.as_tensor(np.array(v, dtype=np.float32)) for name, v in columns.items()}
     )
 
 
+def companion_shapes(
+    table: ImageTable, n_sersic: Float[np.ndarray, " n"], rng: np.random.Generator
+) -> Columns:
+    """Draw the shape and place of a galaxy for every image, as (n, image) arrays.
+
+    Args:
+        table: The images to take after.
+        n_sersic: Sersic index of the companions of each scene.
+        rng: Source of randomness.
+    """
+    shape = table.flux.shape
+    angle = rng.uniform(0, 2 * np.pi, shape)
+    q = one_minus_rayleigh(rng.random(shape), 0.3)
+    size = table.width / (_WIDTH_PER_R_EFF * np.sqrt(0.5 * (1 + q**2)))
+    return {
+        "r_eff": np.clip(size, 0.05, 0.8),
+        "n_sersic": np.broadcast_to(n_sersic[:, None], shape),
+        "q": q,
+        "phi": rng.uniform(0, np.pi, shape),
+        "x_center": table.radius * np.cos(angle),
+        "y_center": table.radius * np.sin(angle),
+    }
+
+
 def _measured(
     arc: Float[np.ndarray, "y x"], x: Float[np.ndarray, "y x"], y: Float[np.ndarray, "y x"]
-) -> Float[np.ndarray, "3 image"]:
-    """Flux, mean radius and radial scatter of the pieces of one arc, brightest first."""
+) -> Float[np.ndarray, "4 image"]:
+    """Flux, mean radius, radial scatter and length of the pieces of one arc, brightest first."""
     labelled = ndimage.label(arc > _FAINTEST * arc.max(), structure=np.ones((3, 3)))
     regions, n = np.asarray(labelled[0]), int(labelled[1])  # type: ignore[index]
     radius = np.maximum(np.hypot(x, y), 1e-6)
@@ -106,5 +137,7 @@ def _measured(
     length = mean * np.sqrt(-2.0 * np.log(np.clip(direction, 1e-3, 1.0)))
     pieces = np.hypot(length, _BLUR) / np.hypot(width, _BLUR)
     pieces = np.where(flux > _LEAST_SHARE * flux.sum(), np.clip(np.rint(pieces), 1, MOST), 0)
-    table = np.repeat(np.stack([flux / np.maximum(pieces, 1), mean, width]), pieces.astype(int), 1)
+    each = np.maximum(pieces, 1)
+    rows = np.stack([flux / each, mean, width, length / each])
+    table = np.repeat(rows, pieces.astype(int), 1)
     return table[:, np.argsort(-table[0])][:, :MOST]

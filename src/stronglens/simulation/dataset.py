@@ -37,6 +37,8 @@ def write_dataset(plan: AbstractSimulatedSet, run: RunDirectory, workers: int = 
         Scenes per second, writing included; 0 where nothing was left to do.
     """
     writers = _writers(plan, run.path)
+    for writer in writers.values():
+        writer.grow()
     missing = sorted({shard for writer in writers.values() for shard in writer.missing_shards()})
     if run.is_resumed:
         run.log(f"{len(missing)} shards left")

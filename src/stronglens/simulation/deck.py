@@ -21,7 +21,7 @@ from stronglens.simulation.detectability import (
     is_discoverable,
 )
 from stronglens.simulation.observing import Observed, Seeing, draw_seeing, observe_block
-from stronglens.simulation.population import Columns
+from stronglens.simulation.relations import Columns
 from stronglens.simulation.render import Grid
 from stronglens.simulation.scenes import SceneBlock, draw_block
 from stronglens.simulation.simulated_set import (
@@ -63,7 +63,7 @@ class DeckSet(AbstractSimulatedSet):
         """The frame rendered on."""
         padding = int(np.ceil(PADDING_WIDTHS * self.band.psf_fwhm / self.band.pixel_scale))
         size = int(self.task.size or 0)
-        return Grid(size, size, self.band.pixel_scale, self.task.oversample, padding)
+        return Grid(size, size, self.band.pixel_scale, int(self.task.oversample or 1), padding)
 
     def n_exposures(self, variant: str) -> int:
         """Number of exposures averaged in a variant."""

@@ -4,8 +4,6 @@ A block is always drawn whole, so scene i is the same whatever the batch, worker
 Rendering is in `render`, the classes made from these systems in `scenes`.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -16,10 +14,21 @@ from stronglens.lensing import cosmology
 from stronglens.lensing.caustics import is_multiply_imaged
 from stronglens.lensing.records import SieShear
 from stronglens.simulation.priors import Population
+from stronglens.simulation.relations import (
+    SIGMA_STAR,
+    VDF_A,
+    VDF_B,
+    Columns,
+    deflector_log_size,
+    deflector_magnitude,
+    distance_modulus,
+    draw_by_density,
+    kpc_per_arcsec,
+    one_minus_rayleigh,
+    theta_e_at_infinity,
+    theta_e_of,
+)
 
-Columns = dict[str, np.ndarray]
-
-_SIGMA_STAR, _VDF_A, _VDF_B = 161.0, 2.32, 2.67
 # cumulative galaxy counts per arcmin^2 in g: LSST mock catalogue summarised in Collett 2015's code,
 # continued beyond 24-27 with the slopes at either end
 _COUNT_MAGS = np.array([21.0, 22.0, 23.0, 24.0, 25.0, 26.0, 27.0, 28.0, 29.0])
@@ -27,8 +36,6 @@ _COUNTS = np.array([0.72, 1.73, 4.15, 9.95, 24.0, 53.9, 108.0, 192.0, 300.0])
 # apparent minus absolute r magnitude minus distance modulus, for a 10 Gyr passive galaxy seen in g
 _K_REDSHIFTS = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5])
 _K_G = np.array([0.75, 1.17, 1.84, 2.27, 2.66, 3.09, 3.60, 4.75, 5.76, 6.30, 6.27])
-_ARCSEC_PER_RAD = 206264.806
-_SPEED_OF_LIGHT = 299792.458  # km/s
 # half-side of the box a source is placed in, in Einstein radii: holds every caustic for q > 0.2
 _BOX = 1.5
 POOL = 24  # pairs proposed at a time, per scene wanted
@@ -63,15 +70,15 @@ def draw_systems(priors: Population, seed: int, stream: str, block: int, n: int)
 def _draw_pool(priors: Population, rng: np.random.Generator, n: int) -> Columns:
     """Draw n deflectors and sources, and keep the pairs that are lenses."""
     sigma_v = _draw_sigma_v(priors, rng, n)
-    z_lens = _draw_by_density(
+    z_lens = draw_by_density(
         lambda z: cosmology.comoving_volume_density(torch.as_tensor(z)).numpy(),
         (priors.z_lens_min, priors.z_lens_max),
         rng.random(n),
     )
     z_source = priors.z_source_median * np.exp(priors.z_source_scatter * rng.standard_normal(n))
     behind = (z_source > z_lens + 0.1) & (z_source < priors.z_source_max)
-    theta_e = np.where(behind, _theta_e(sigma_v, z_lens, np.where(behind, z_source, 9.0)), 0.0)
-    ratio = theta_e / _theta_e_at_infinity(sigma_v)
+    theta_e = np.where(behind, theta_e_of(sigma_v, z_lens, np.where(behind, z_source, 9.0)), 0.0)
+    ratio = theta_e / theta_e_at_infinity(sigma_v)
     keep = (theta_e > priors.theta_e_min) & (theta_e < priors.theta_e_max)
     keep &= rng.random(n) < ratio**2
     position = rng.uniform(-_BOX, _BOX, (2, n)) * theta_e
@@ -108,10 +115,10 @@ def _draw_sigma_v(priors: Population, rng: np.random.Generator, n: int) -> Float
     """Draw from sigma_v^4 times the dispersion function of Choi, Park & Vogeley 2007 [km/s]."""
 
     def density(sigma: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        scaled = sigma / _SIGMA_STAR
-        return scaled ** (_VDF_A + 4.0) * np.exp(-(scaled**_VDF_B)) / sigma
+        scaled = sigma / SIGMA_STAR
+        return scaled ** (VDF_A + 4.0) * np.exp(-(scaled**VDF_B)) / sigma
 
-    return _draw_by_density(density, (priors.sigma_v_min, priors.sigma_v_max), rng.random(n))
+    return draw_by_density(density, (priors.sigma_v_min, priors.sigma_v_max), rng.random(n))
 
 
 def _axis_ratio(uniform: Float[np.ndarray, " n"], sigma_v: Float[np.ndarray, " n"]) -> np.ndarray:
@@ -119,29 +126,16 @@ def _axis_ratio(uniform: Float[np.ndarray, " n"], sigma_v: Float[np.ndarray, " n
     return one_minus_rayleigh(uniform, 0.378 - 0.000572 * sigma_v)
 
 
-def one_minus_rayleigh(
-    uniform: Float[np.ndarray, "*n"], scale: Float[np.ndarray, "*n"] | float
-) -> Float[np.ndarray, "*n"]:
-    """Axis ratios 1 - Rayleigh(scale) of at least 0.2, by inverse CDF (Collett 2015).
-
-    Args:
-        uniform: Uniform numbers in [0, 1).
-        scale: Mode of the Rayleigh distribution.
-    """
-    ceiling = 1.0 - np.exp(-0.5 * (0.8 / scale) ** 2)
-    return 1.0 - scale * np.sqrt(-2.0 * np.log1p(-uniform * ceiling))
-
-
 def _light_of_deflectors(systems: Columns, rng: np.random.Generator) -> Columns:
     """Magnitude and size of the deflectors (Hyde & Bernardi 2009, as coded by Collett 2015)."""
     n = len(systems["theta_e"])
     log_sigma = np.log10(systems["sigma_v"])
-    absolute = (-0.37 + np.sqrt(0.37**2 - 0.024 * (2.97 + log_sigma))) / 0.012
+    absolute = deflector_magnitude(log_sigma)
     absolute += 0.15 / 2.4 * rng.standard_normal(n)
-    log_size = 2.46 - 2.79 * log_sigma + 0.84 * log_sigma**2 + 0.11 * rng.standard_normal(n)
+    log_size = deflector_log_size(log_sigma) + 0.11 * rng.standard_normal(n)
     z_lens = systems["z_lens"]
-    magnitude = absolute + _distance_modulus(z_lens) + np.interp(z_lens, _K_REDSHIFTS, _K_G)
-    circular = 10.0**log_size / _kpc_per_arcsec(z_lens)
+    magnitude = absolute + distance_modulus(z_lens) + np.interp(z_lens, _K_REDSHIFTS, _K_G)
+    circular = 10.0**log_size / kpc_per_arcsec(z_lens)
     return {
         "mag_deflector": magnitude,
         "r_eff_deflector": np.clip(circular / np.sqrt(systems["q"]), 0.1, 6.0),
@@ -158,12 +152,12 @@ def _light_of_sources(priors: Population, systems: Columns, rng: np.random.Gener
     n = len(systems["theta_e"])
     z_source = systems["z_source"]
     magnitude = draw_source_magnitudes(priors, rng.random(n))
-    absolute = magnitude - _distance_modulus(z_source) + 2.5 * np.log10(1.0 + z_source)
+    absolute = magnitude - distance_modulus(z_source) + 2.5 * np.log10(1.0 + z_source)
     size = 10.0 ** (-(absolute + 18.0) / 4.0) * ((1.0 + z_source) / 1.6) ** -1.2
     size *= 10.0 ** (0.35 * rng.standard_normal(n))
     return {
         "mag_source": magnitude,
-        "r_eff_source": np.clip(size / _kpc_per_arcsec(z_source), 0.08, 0.8),
+        "r_eff_source": np.clip(size / kpc_per_arcsec(z_source), 0.08, 0.8),
         "n_sersic_source": rng.uniform(0.7, 1.8, n),
         "q_source": one_minus_rayleigh(rng.random(n), 0.3),
         "phi_source": rng.uniform(0.0, np.pi, n),
@@ -182,37 +176,6 @@ def draw_source_magnitudes(
     fine = np.linspace(priors.source_mag_bright, priors.source_mag_faint, 512)
     counts = 10.0 ** np.interp(fine, _COUNT_MAGS, np.log10(_COUNTS))
     return np.interp(counts[0] + uniform * (counts[-1] - counts[0]), counts, fine)
-
-
-def _draw_by_density(
-    density: Callable[[np.ndarray], np.ndarray],
-    limits: tuple[float, float],
-    uniform: Float[np.ndarray, " n"],
-) -> Float[np.ndarray, " n"]:
-    """Draw from an unnormalised density by its inverse CDF on a fine grid."""
-    grid = np.linspace(*limits, 2048)
-    values = density(grid)
-    cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (values[1:] + values[:-1]))])
-    return np.interp(uniform * cumulative[-1], cumulative, grid)
-
-
-def _theta_e_at_infinity(sigma_v: np.ndarray) -> np.ndarray:
-    """Einstein radius for a source infinitely far behind, 4 pi (sigma_v / c)^2 [arcsec]."""
-    return 4.0 * np.pi * (sigma_v / _SPEED_OF_LIGHT) ** 2 * _ARCSEC_PER_RAD
-
-
-def _theta_e(sigma_v: np.ndarray, z_lens: np.ndarray, z_source: np.ndarray) -> np.ndarray:
-    tensors = [torch.as_tensor(values) for values in (sigma_v, z_lens, z_source)]
-    return cosmology.theta_e_from_sigma_v(*tensors).numpy()
-
-
-def _distance_modulus(z: np.ndarray) -> np.ndarray:
-    return cosmology.distance_modulus(torch.as_tensor(z)).numpy()
-
-
-def _kpc_per_arcsec(z: np.ndarray) -> np.ndarray:
-    distance = cosmology.angular_diameter_distance(torch.as_tensor(z)).numpy()
-    return 1000.0 * distance / _ARCSEC_PER_RAD
 
 
 def ellipticities(systems: Columns) -> Columns:

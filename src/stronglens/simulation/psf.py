@@ -1,5 +1,7 @@
 """Point-spread functions as kernels; convolution itself is in `render`."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -50,6 +52,61 @@ def moffat_kernel(
     core = fwhm / (2.0 * (2.0 ** (1.0 / beta) - 1.0).sqrt())
     radius2 = (offsets[:, None] ** 2 + offsets**2) / core[:, None, None] ** 2
     kernel = torch.exp(torch.log1p(radius2) * -beta[:, None, None])
+    return kernel / kernel.sum(dim=(-2, -1), keepdim=True)
+
+
+@dataclass(frozen=True)
+class EllipticalMoffat:
+    """Moffat profiles that need be neither round nor centred."""
+
+    fwhm: Float[Tensor, " batch"]
+    """Width of the circle with the area of the ellipse at half maximum [arcsec]."""
+    beta: Float[Tensor, " batch"]
+    """Slope of the wings, above 1 [-]."""
+    e1: Float[Tensor, " batch"]
+    """Ellipticity e cos 2phi, e = (1 - q) / (1 + q) [-]."""
+    e2: Float[Tensor, " batch"]
+    """Ellipticity e sin 2phi [-]."""
+    x_shift: Float[Tensor, " batch"]
+    """Offset of the centre from the central pixel along x [arcsec]."""
+    y_shift: Float[Tensor, " batch"]
+    """Offset of the centre from the central pixel along y [arcsec]."""
+
+
+def elliptical_moffat_kernel(
+    profile: EllipticalMoffat, pixel_scale: float, size: int
+) -> Float[Tensor, "batch k k"]:
+    """Elliptical, shifted Moffat kernels, sampled at pixel centres and normalised to one.
+
+    Args:
+        profile: Width, wings, ellipticity and shift of each kernel.
+        pixel_scale: Pixel scale of the kernel, that is of the oversampled grid [arcsec/pixel].
+        size: Width and height of the kernel, odd [pixel].
+
+    Returns:
+        Kernels that sum to one: what lies outside the kernel is not part of the PSF.
+
+    Reference:
+        Moffat 1969, as in `moffat_kernel`, on ellipses q u^2 + v^2 / q = r^2 along the major (u)
+        and minor (v) axis; with e = (1 - q) / (1 + q) that is
+        ((1 + e^2) (x^2 + y^2) - 2 e1 (x^2 - y^2) - 4 e2 x y) / (1 - e^2).
+    """
+    ellipticity2 = profile.e1**2 + profile.e2**2
+    if not bool((ellipticity2 < 1.0).all()):
+        raise OutOfRangeError(
+            f"the ellipticity of a PSF is {float(ellipticity2.max()) ** 0.5}: e1 and e2 together "
+            "stay below 1. Correct them."
+        )
+    offsets = _offsets(profile.fwhm, pixel_scale, size)
+    x = offsets[None, None, :] - profile.x_shift[:, None, None]
+    y = offsets[None, :, None] - profile.y_shift[:, None, None]
+    e1, e2 = profile.e1[:, None, None], profile.e2[:, None, None]
+    squares = (
+        (1.0 + e1**2 + e2**2) * (x * x + y * y) - 2.0 * e1 * (x * x - y * y) - 4.0 * e2 * x * y
+    )
+    core = profile.fwhm / (2.0 * (2.0 ** (1.0 / profile.beta) - 1.0).sqrt())
+    radius2 = squares / (core**2 * (1.0 - ellipticity2))[:, None, None]
+    kernel = torch.exp(torch.log1p(radius2) * -profile.beta[:, None, None])
     return kernel / kernel.sum(dim=(-2, -1), keepdim=True)
 
 

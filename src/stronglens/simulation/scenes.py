@@ -15,8 +15,9 @@ from torch import Tensor
 from stronglens.core.conventions import flux_from_magnitude
 from stronglens.core.seeds import numpy_generator
 from stronglens.simulation.companions import draw_companions, separate_images
-from stronglens.simulation.population import Columns, draw_systems, ellipticities
+from stronglens.simulation.population import draw_systems, ellipticities
 from stronglens.simulation.priors import Population
+from stronglens.simulation.relations import Columns
 from stronglens.simulation.render import (
     Grid,
     Sersics,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stronglens.data.layout import ImageFacts, Images
-from stronglens.simulation.population import Columns
+from stronglens.simulation.relations import Columns
 
 if TYPE_CHECKING:
     from stronglens.simulation.task import Simulate

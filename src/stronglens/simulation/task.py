@@ -6,16 +6,24 @@ What is drawn and rendered is decided in `population`, `scenes` and `observing`.
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stronglens.core.errors import OutOfRangeError
 from stronglens.core.rundir import RunDirectory
 from stronglens.core.task import AbstractTask, TaskResult, settings
-from stronglens.simulation.presets import presets
+from stronglens.simulation.canvas import Canvas
+from stronglens.simulation.classes import check_shares, default_shares
+from stronglens.simulation.imperfections import Artefacts, Jitter
+from stronglens.simulation.presets import DECK, SURVEY, presets
 from stronglens.simulation.priors import Population
+from stronglens.simulation.sky import Sky
 
 if TYPE_CHECKING:
     from stronglens.simulation.simulated_set import AbstractSimulatedSet
+
+
+_FIELDS = {"ground": 12.8, "space": 10.0}  # side of the images [arcsec]
+_WELL_SAMPLED = 2.5  # PSF width over pixel above which two sub-pixels are enough
 
 
 @dataclass(frozen=True)
@@ -39,63 +47,115 @@ class Simulate(AbstractTask):
 
     verb: ClassVar[str] = "simulate"
     result_type: ClassVar[type[TaskResult]] = SimulateResult
-    execution_options: ClassVar[frozenset[str]] = frozenset({"device", "workers"})
+    execution_options: ClassVar[frozenset[str]] = frozenset({"device", "workers", "dry_run"})
 
-    preset: str = "deck"
-    """Named set of defaults for what is not given: see `stronglens list presets`."""
+    preset: str | None = None
+    """Named set of defaults for what is not given: see `stronglens list presets`; by default
+    "survey" where a survey is named and "deck" where none is."""
     n: int | None = None
     """Number of images, half of them lenses; by default the preset's."""
     survey: str | None = None
-    """Name of the survey; by default the preset's."""
+    """Name of the survey, or TOML file of your own; by default the preset's."""
+    bands: tuple[str, ...] = ()
+    """Bands of the survey to make, such as lsst-g lsst-i; by default all of them."""
     start: int = 0
     """Number of the first scene: scene i is the same in whatever set it is written."""
     seed: int = 1
     """Seed of every random draw: same seed, same images."""
-    size: int = 45
-    """Side of the images [pixels]."""
-    oversample: int = 2
-    """Sub-pixels per pixel side when rendering; centres and arcs are sampled more finely."""
+    size: int | None = None
+    """Side of the images [pixels]; by default 45 for the deck, else 12.8 arcsec from the ground and
+    10 arcsec from space."""
+    oversample: int | None = None
+    """Sub-pixels per pixel side when rendering; by default 2, and 4 where pixels barely sample the
+    PSF."""
     deflector_light: bool = True
     """Whether the deflector's own light is in the images."""
     planes: bool = True
-    """Whether the aligned noiseless, source and deflector_light planes are written too."""
+    """Whether aligned planes (noiseless, source, deflector_light and, but for the deck, noise) are
+    written too."""
     single: bool = True
-    """Whether the same scenes are also written as single exposures, in the folder `single`."""
+    """Whether the deck's scenes are also written as single exposures, in the folder `single`."""
     population: Population = field(default_factory=Population)
-    """What deflectors and sources are drawn from."""
+    """What the deck preset draws from."""
+    shares: dict[str, float] = field(default_factory=default_shares)
+    """Share of each class of scenes in survey presets: see `stronglens list classes`."""
+    sky: Sky = field(default_factory=Sky)
+    """What survey presets draw from."""
+    canvas: Canvas = field(default_factory=Canvas)
+    """Real images of your own that survey presets paint on."""
+    jitter: Jitter = field(default_factory=Jitter)
+    """How much images of survey presets differ from the survey's facts, in the training prior."""
+    artefacts: Artefacts = field(default_factory=Artefacts)
+    """What the camera and the coadd add in survey presets."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to render."""
     workers: int = 1
     """Processes that simulate and write; use the number of cores."""
+    dry_run: bool = False
+    """Only say what time, disk and memory it would take, after making a few images."""
 
     def resolved(self) -> "Simulate":
-        """Fill what the preset decides."""
-        preset = presets.get(self.preset)
-        return dataclasses.replace(self, n=self.n or preset.n, survey=self.survey or preset.survey)
+        """Fill what preset and survey decide."""
+        named = self.survey not in {None, presets.get(DECK).survey}
+        name = self.preset or (SURVEY if named else DECK)
+        preset = presets.get(name)
+        task = dataclasses.replace(
+            self, preset=name, n=self.n or preset.n, survey=self.survey or preset.survey
+        )
+        if preset.kind == "deck":
+            return dataclasses.replace(task, size=self.size or 45, oversample=self.oversample or 2)
+        return dataclasses.replace(task, **_frame(task))
 
     def check(self) -> None:
         """Raise if a number is outside its range."""
         self.population.check()
-        if self.n is None or self.n < 10:
-            raise OutOfRangeError(f"n={self.n} is too few: at least 10 images fill all splits.")
-        if not 11 <= self.size <= 1024:
-            raise OutOfRangeError(f"size={self.size} is outside 11-1024 pixels.")
-        if not 1 <= self.oversample <= 20:
-            raise OutOfRangeError(f"oversample={self.oversample} is outside 1-20.")
-        if self.start < 0:
-            raise OutOfRangeError(f"start={self.start} is negative. Use 0 or more.")
-        if self.workers < 1:
-            raise OutOfRangeError(f"workers={self.workers} is below 1. Use 1 or more processes.")
-        if self.seed < 0:
-            raise OutOfRangeError(f"seed={self.seed} is negative. Use 0 or more.")
+        self.sky.check()
+        self.canvas.check()
+        self.jitter.check()
+        self.artefacts.check()
+        check_shares(self.shares)
+        limits = {
+            "n": (self.n, 10, 10**9),
+            "size": (self.size, 11, 1024),
+            "oversample": (self.oversample, 1, 20),
+            "start": (self.start, 0, 10**12),
+            "workers": (self.workers, 1, 1024),
+            "seed": (self.seed, 0, 2**62),
+        }
+        for name, (value, low, high) in limits.items():
+            if value is None or not low <= value <= high:
+                raise OutOfRangeError(f"{name}={value} is outside {low:,}-{high:,}.")
+
+    def run(self, out: Path | str | None = None, *, resume: bool = False) -> TaskResult:
+        """Run the task in a directory, or say what it would take."""
+        if not self.dry_run:
+            return super().run(out, resume=resume)
+        from stronglens.simulation.dry_run import estimate
+
+        task = self.resolved()
+        task.check()
+        return estimate(task.plan(), Path(out or "runs"))
+
+    def inputs(self) -> dict[str, Path]:
+        """Return the images painted on."""
+        return {} if self.canvas.tile is None else {"tile": self.canvas.tile}
+
+    def growing(self) -> frozenset[str]:
+        """Return n, but for the deck, whose splits depend on it."""
+        is_deck = presets.get(str(self.preset)).kind == "deck"
+        return frozenset() if is_deck else frozenset({"n"})
 
     def plan(self) -> "AbstractSimulatedSet":
         """Return what the settings describe, ready to be drawn block by block."""
         from stronglens.simulation.deck import DeckSet
+        from stronglens.simulation.survey_set import SurveySet
         from stronglens.surveys import survey
 
         task = self.resolved()
-        return DeckSet(task, survey(str(task.survey)).bands[0])
+        seen = survey(str(task.survey))
+        if presets.get(str(task.preset)).kind == "deck":
+            return DeckSet(task, seen.bands[0])
+        return SurveySet(task, seen)
 
     def work(self, run: RunDirectory) -> SimulateResult:
         """Draw, render and write every shard that is still missing."""
@@ -103,6 +163,25 @@ class Simulate(AbstractTask):
 
         rate = write_dataset(self.plan(), run, self.workers)
         return _summary(run.path, rate)
+
+
+def _frame(task: Simulate) -> dict[str, Any]:
+    """Return side and oversampling that suit the survey, where they are not given."""
+    from stronglens.surveys import survey
+
+    seen = survey(str(task.survey))
+    for name in task.bands:
+        seen.band(name)
+    scale, sharpest = seen.bands[0].pixel_scale, min(band.psf_fwhm for band in seen.bands)
+    oversample = 2 if sharpest > _WELL_SAMPLED * scale else 4
+    size = round(_FIELDS[seen.kind] / scale)
+    if task.canvas.tile is not None:
+        from stronglens.data.tiles import read_tile
+
+        # a measured kernel is read in the middle of pixels, and a host is in the middle of one
+        scale, oversample = read_tile(str(task.canvas.tile)).pixel_scale, 3
+        size = 2 * round(0.5 * _FIELDS[seen.kind] / scale) + 1
+    return {"size": task.size or size, "oversample": task.oversample or oversample}
 
 
 def _summary(path: Path, rate: float) -> SimulateResult:

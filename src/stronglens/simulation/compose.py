@@ -1,0 +1,130 @@
+"""Pictures of scenes: every layer rendered once, coloured for each band, lensed where it is.
+
+What the scenes hold is in `scene`; the PSF and the noise come afterwards.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stronglens.lensing.raytrace import trace
+from stronglens.light.sersic import Sersics
+from stronglens.simulation.convolution import convolve
+from stronglens.simulation.render import Grid, observe_planes, pixel_coordinates, render_light
+from stronglens.simulation.scene import Deflectors, Lensing, LightLayer
+
+
+def compose_light(
+    grid: Grid, layers: Sequence[LightLayer], n: int, n_bands: int
+) -> Float[Tensor, "n band y x"]:
+    """Unlensed light of several layers on the oversampled frame, without PSF.
+
+    Args:
+        grid: Frame.
+        layers: Light, its rows counted from the first image.
+        n: Number of images.
+        n_bands: Number of bands.
+
+    Returns:
+        Flux per sub-pixel [pixel units].
+    """
+    x, y = pixel_coordinates(grid)
+    total = x.new_zeros((n, n_bands, *grid.fine_shape))
+    for one in layers:
+        if len(one.rows):
+            _add(total, one, one.component.brightness(x, y), grid)
+    return total
+
+
+def compose_lensed(
+    grid: Grid, layers: Sequence[LightLayer], lenses: Sequence[Lensing], n: int
+) -> Float[Tensor, "n band y x"]:
+    """Lensed light of several layers on the oversampled frame, without PSF.
+
+    Args:
+        grid: Frame.
+        layers: Light in the source plane, its rows counted from the first image.
+        lenses: Lens models; an image without one shows its sources as they are.
+        n: Number of images.
+
+    Returns:
+        Flux per sub-pixel [pixel units].
+
+    Reference:
+        Schneider, Ehlers & Falco 1992, section 5.2: surface brightness is conserved.
+    """
+    x, y = pixel_coordinates(grid)
+    beta_x, beta_y = (axis.expand(n, -1, -1).clone() for axis in (x, y))
+    for lens in lenses:
+        if len(lens.rows):
+            beta_x[lens.rows], beta_y[lens.rows] = trace(x, y, lens.lens_model)
+    total = x.new_zeros((n, layers[0].flux.shape[1], *grid.fine_shape))
+    for one in layers:
+        if len(one.rows):
+            _add(total, one, one.component.brightness(beta_x[one.rows], beta_y[one.rows]), grid)
+    return total
+
+
+def compose_deflectors(grid: Grid, deflectors: Deflectors) -> Float[Tensor, "n band y x"]:
+    """Light of the deflectors on the oversampled frame, without PSF.
+
+    Args:
+        grid: Frame.
+        deflectors: Their components.
+
+    Returns:
+        Flux per sub-pixel [pixel units].
+    """
+    n, n_components = deflectors.shapes.flux.shape
+    flat = {
+        name: values.reshape(n * n_components, 1)
+        for name, values in vars(deflectors.shapes).items()
+    }
+    unit = render_light(grid, Sersics(**flat)).reshape(n, n_components, -1)
+    return torch.bmm(deflectors.flux, unit).unflatten(2, grid.fine_shape)
+
+
+def observe_bands(
+    fine: Float[Tensor, "n band y x"], kernels: Float[Tensor, "n band k k"], grid: Grid
+) -> Float[Tensor, "n band h w"]:
+    """Convolve each band with its own PSF and sum it to pixels.
+
+    Args:
+        fine: Flux per sub-pixel on the padded oversampled frame [pixel units].
+        kernels: PSF of every image and band at the oversampled scale [-].
+        grid: Frame.
+
+    Returns:
+        Noiseless flux per pixel [pixel units].
+    """
+    seen = observe_planes((fine.flatten(0, 1),), kernels.flatten(0, 1), grid)[0]
+    return seen.unflatten(0, kernels.shape[:2])
+
+
+def sample_bands(
+    fine: Float[Tensor, "n band y x"], kernels: Float[Tensor, "n band k k"], grid: Grid
+) -> Float[Tensor, "n band h w"]:
+    """Convolve each band with a PSF that holds the pixel already, and read it in their middles.
+
+    Args:
+        fine: Flux per sub-pixel on the padded oversampled frame [pixel units].
+        kernels: PSF of every image and band at the oversampled scale, of odd oversampling [-].
+        grid: Frame.
+
+    Returns:
+        Noiseless flux per pixel [pixel units].
+    """
+    step, cut = grid.oversample, grid.padding * grid.oversample
+    seen = convolve(fine.flatten(0, 1), kernels.flatten(0, 1)).unflatten(0, kernels.shape[:2])
+    rows = slice(cut + step // 2, cut + grid.height * step, step)
+    columns = slice(cut + step // 2, cut + grid.width * step, step)
+    return seen[:, :, rows, columns] * step**2
+
+
+def _add(total: Tensor, one: LightLayer, brightness: Tensor, grid: Grid) -> None:
+    """Add a layer's light, coloured, to the images that have it."""
+    flux = one.flux.to(brightness) * grid.fine_scale**2
+    for band in range(flux.shape[1]):
+        total[:, band].index_add_(0, one.rows, brightness * flux[:, band, None, None])

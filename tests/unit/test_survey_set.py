@@ -1,0 +1,182 @@
+"""Sets of the survey presets: the same scene wherever it is drawn, complete truth, honest noise."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from stronglens.core.errors import OutOfRangeError, StaleCheckpointError, UnknownNameError
+from stronglens.data.store import open_dataset
+from stronglens.lensing.images import count_images
+from stronglens.lensing.records import MassProfile
+from stronglens.simulation.classes import GROUP, scene_classes
+from stronglens.simulation.imperfections import Artefacts
+from stronglens.simulation.lookalikes import look_alikes
+from stronglens.simulation.simulated_set import STACK
+from stronglens.simulation.sky import Sky
+from stronglens.simulation.systems import draw_lens_systems, radial_caustic
+from stronglens.simulation.task import Simulate
+
+CLEAN = Artefacts(
+    **{f.name: 0.0 for f in dataclasses.fields(Artefacts) if f.type is float and "_" in f.name}
+    | {"ghosts": 0.0, "clip_sigma": 4.0, "oversubtraction": 0.0}
+)
+TWO_BANDS = Simulate(
+    survey="lsst-y10", bands=("lsst-g", "lsst-i"), size=40, seed=5, artefacts=CLEAN
+)
+
+
+@pytest.fixture(scope="module")
+def block():
+    return TWO_BANDS.plan().draw(1, (STACK,))[STACK]
+
+
+def test_every_class_of_scenes_is_drawn_by_a_file_or_is_a_lens():
+    unlensed = {name for name in scene_classes.names() if not scene_classes.get(name).label}
+    assert unlensed == set(look_alikes.names())
+
+
+def test_a_block_holds_its_classes_in_their_shares(block):
+    names, counts = np.unique(block.truth["scene_class"], return_counts=True)
+    # real galaxies are shown where real images are painted on
+    total = sum(share for name, share in TWO_BANDS.shares.items() if name != "real")
+    for name, count in zip(names, counts, strict=True):
+        assert abs(count - 250 * TWO_BANDS.shares[name] / total) <= 1
+    assert (
+        (block.truth["label"] == 1) == np.isin(block.truth["scene_class"], ("lens", GROUP))
+    ).all()
+
+
+def test_images_are_finite_and_planes_add_up(block):
+    assert np.isfinite(block.images.flux).all()
+    assert np.isfinite(block.images.ivar).all()
+    total = block.planes["noiseless"] + block.planes["noise"]
+    np.testing.assert_allclose(total, block.images.flux, rtol=1e-4, atol=1e-4)
+    assert (block.images.ivar[block.images.mask] == 0).all()
+    np.testing.assert_allclose(block.images.psf.sum(axis=(2, 3)), 1.0, atol=1e-5)
+
+
+def test_noise_is_as_the_inverse_variance_says(block):
+    good = block.images.ivar > 0
+    # their stars are light that no plane holds
+    good[block.truth["scene_class"] == "bright-star"] = False
+    pull = (block.planes["noise"] * np.sqrt(block.images.ivar))[good]
+    # neighbours are correlated, so the scatter is looser than for independent pixels
+    assert abs(pull.mean()) < 0.01
+    assert abs(pull.std() - 1) < 0.01
+
+
+def test_lenses_have_complete_truth_and_others_none(block):
+    is_lens = block.truth["label"] == 1
+    for name in ("theta_e", "e1", "e2", "slope", "gamma1", "z_source", "mag_source", "arc_snr"):
+        assert np.isfinite(block.truth[name][is_lens]).all(), name
+        assert np.isnan(block.truth[name][~is_lens]).all(), name
+    assert (block.truth["magnification"][~is_lens] == 1).all()
+
+
+def test_training_prior_spreads_the_arcs_signal_to_noise_evenly(block):
+    snr = block.truth["arc_snr"][block.truth["scene_class"] == "lens"]
+    inside = (snr > 4.5) & (snr < 110)
+    assert inside.mean() > 0.97
+    # a quarter in each quarter of 5-100, five standard errors of 112 lenses
+    shares = np.histogram(snr, bins=np.linspace(5, 100, 5))[0] / inside.sum()
+    assert (np.abs(shares - 0.25) < 0.205).all()
+
+
+def test_a_scene_is_the_same_in_whatever_set_it_is_written(tmp_path):
+    task = dataclasses.replace(TWO_BANDS, n=20, planes=False)
+    first = dataclasses.replace(task, n=40, start=230).run(tmp_path / "a")
+    second = dataclasses.replace(task, start=240).run(tmp_path / "b")
+    a, b = open_dataset(first.path), open_dataset(second.path)
+    assert list(a.column("object_id")[10:30]) == list(b.column("object_id"))
+    np.testing.assert_array_equal(a.images(slice(10, 30)).flux, b.images(slice(0, 20)).flux)
+    np.testing.assert_array_equal(a.column("split")[10:30], b.column("split"))
+
+
+def test_one_scene_is_brighter_in_noise_terms_with_more_exposures():
+    scenes = {
+        name: dataclasses.replace(
+            TWO_BANDS, survey=name, bands=("lsst-i",), sky=Sky(prior="sky", theta_e_min=0.6)
+        )
+        .plan()
+        .draw(0, (STACK,))[STACK]
+        for name in ("lsst-visit", "lsst-y10")
+    }
+    visit, deep = scenes["lsst-visit"].truth, scenes["lsst-y10"].truth
+    np.testing.assert_array_equal(visit["theta_e"], deep["theta_e"])
+    is_lens = visit["label"] == 1
+    assert (deep["arc_snr"][is_lens] > 3 * visit["arc_snr"][is_lens]).mean() > 0.95
+
+
+def test_systems_drawn_are_multiply_imaged_by_their_own_lens():
+    systems = draw_lens_systems(Sky(theta_e_min=0.5), 1, "host", 0, 250)
+    zero = torch.zeros(250)
+    column = {k: torch.as_tensor(systems[k]).float() for k in systems if k != "mag_i_source"}
+    lens = (
+        MassProfile(
+            "epl",
+            {k: column[k] for k in ("theta_e", "q", "phi", "slope")}
+            | {"x_center": zero, "y_center": zero},
+        ),
+        MassProfile(
+            "shear",
+            {k: column[k] for k in ("gamma1", "gamma2")} | {"x_center": zero, "y_center": zero},
+        ),
+    )
+    beta = (column[name][:, None] for name in ("x_source", "y_source"))
+    images = count_images(lens, *beta, half_width=9.0, n_cells=300)[:, 0]
+    # a counter-image within a cell (0.06 arcsec) of the singular centre may not be told apart
+    assert (images > 1).float().mean() > 0.93
+
+
+def test_radial_caustic_is_one_for_isothermal_lenses_and_shrinks_for_shallower_ones():
+    radii = radial_caustic(np.array([1.6, 1.8, 1.999999, 2.0, 2.4]))
+    # alpha = theta^0.4: d alpha / d theta = 1 at 0.4^(1/0.6)
+    theta = 0.4 ** (1 / 0.6)
+    np.testing.assert_allclose(radii[0], theta**0.4 - theta, rtol=1e-9)
+    assert (np.diff(radii[:3]) > 0).all()
+    np.testing.assert_allclose(radii[2:], 1.0, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"survey": "lsst-y11"}, UnknownNameError, "lsst-y10"),
+        ({"bands": ("lsst-q",)}, UnknownNameError, "lsst-g"),
+        ({"shares": {"lens": 0.0}}, OutOfRangeError, "share"),
+        ({"shares": {"lense": 1.0}}, UnknownNameError, "lens"),
+        ({"sky": Sky(theta_e_min=4.0)}, OutOfRangeError, "theta_e_min"),
+        ({"sky": Sky(arc_snr_min=-1.0)}, OutOfRangeError, "arc_snr_min"),
+        ({"artefacts": Artefacts(residual=2.0)}, OutOfRangeError, "residual"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_is_written(
+    tmp_path, changes, error, message
+):
+    with pytest.raises(error, match=message):
+        dataclasses.replace(TWO_BANDS, n=20, **changes).run(tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_set_grows_by_the_same_command_with_a_larger_n(tmp_path):
+    task = dataclasses.replace(TWO_BANDS, bands=("lsst-i",), size=24)
+    whole = dataclasses.replace(task, n=1100).run(tmp_path / "whole")
+    grown = dataclasses.replace(task, n=30).run(tmp_path / "grown")
+    before = open_dataset(grown.path).images(slice(0, 30)).flux
+    grown = dataclasses.replace(task, n=1100, workers=2).run(tmp_path / "grown")
+    assert grown.content_hash == whole.content_hash
+    np.testing.assert_array_equal(open_dataset(grown.path).images(slice(0, 30)).flux, before)
+    with pytest.raises(StaleCheckpointError, match="n: 1100 there, 40 now"):
+        dataclasses.replace(task, n=40).run(tmp_path / "grown")
+
+
+def test_a_dry_run_tells_the_cost_and_writes_nothing(tmp_path):
+    task = dataclasses.replace(TWO_BANDS, bands=("lsst-i",), size=24, n=1000, dry_run=True)
+    cost = task.run(tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+    assert cost.n == 1000
+    assert cost.minutes == pytest.approx(1000 / cost.images_per_second / 60)
+    # two planes of float32 hardly compress: 24 x 24 pixels, flux, ivar and four planes
+    assert 0.5 < cost.disk_gigabytes / (1000 * 24 * 24 * 4 * 6 / 1e9) < 3
