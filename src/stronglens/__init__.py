@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stronglens.core.errors import StronglensError as StronglensError
     from stronglens.data.store import open_dataset as open_dataset
     from stronglens.finders.finder import load_finder as load_finder
+    from stronglens.forecasting.task import Forecast as Forecast
     from stronglens.pipelines.task import Quickstart as Quickstart
     from stronglens.scanning.task import Scan as Scan
     from stronglens.simulation.task import Simulate as Simulate
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Audit": "stronglens.training.task",
     "Evaluate": "stronglens.training.task",
+    "Forecast": "stronglens.forecasting.task",
     "Quickstart": "stronglens.pipelines.task",
     "Scan": "stronglens.scanning.task",
     "Simulate": "stronglens.simulation.task",

@@ -13,7 +13,7 @@ import stronglens as sl
 from stronglens.cli.main import main
 
 SETTINGS = Path(__file__).parent / "settings"
-CHAIN = ["simulate", "audit", "train", "evaluate", "scan"]
+CHAIN = ["simulate", "audit", "train", "evaluate", "scan", "forecast"]
 FINE = {"audit": (0, 3)}
 """Exit statuses of a run that worked; an audit of so few images may well not be passed."""
 CLOCK = ("path", "seconds", "images_per_second", "ms_per_image")

@@ -38,6 +38,16 @@ CIOTTI = """@article{ciotti1999,
   year = {1999}
 }"""
 
+COLLETT = """@article{collett2015,
+  author = {Collett, T. E.},
+  title = {The Population of Galaxy-Galaxy Strong Lenses in Forthcoming Optical Imaging Surveys},
+  journal = {The Astrophysical Journal},
+  volume = {811},
+  pages = {20},
+  year = {2015},
+  doi = {10.1088/0004-637X/811/1/20}
+}"""
+
 METCALF = """@article{metcalf2019,
   author = {Metcalf, R. B. and others},
   title = {The strong gravitational lens finding challenge},
@@ -71,5 +81,6 @@ OF_VERB: dict[str, tuple[str, ...]] = {
     "train": (PYTORCH,),
     "evaluate": (METCALF, PYTORCH),
     "scan": (ASTROPY, PYTORCH),
+    "forecast": (COLLETT, KORMANN, SERSIC, CIOTTI, PYTORCH),
 }
 """What a verb always uses, whatever its settings."""

@@ -62,6 +62,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens.scanning.task:Scan",
         ),
     },
+    "expectations": {
+        "forecast": Verb(
+            "survey → expected numbers of lenses, ideal and discoverable",
+            "stronglens forecast --survey euclid-vis --out runs/forecast",
+            "stronglens.forecasting.task:Forecast",
+        ),
+    },
     "around them": {
         "list": Verb(
             "networks, surveys, presets, finders: what there is",
