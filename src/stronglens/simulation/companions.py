@@ -49,6 +49,15 @@ class ImageTable:
         total = self.flux.sum(axis=1, keepdims=True)
         return replace(self, flux=self.flux / np.where(total > 0, total, 1.0))
 
+    def spread(self, index: np.ndarray, n: int) -> "ImageTable":
+        """Return a table of n scenes, empty but for those of an index."""
+        columns = []
+        for entry in fields(self):
+            values = getattr(self, entry.name)
+            columns.append(np.zeros((n, values.shape[1])))
+            columns[-1][index] = values
+        return ImageTable(*columns)
+
     @classmethod
     def joined(cls, parts: Sequence["ImageTable"]) -> "ImageTable":
         """Return several tables one after the other."""

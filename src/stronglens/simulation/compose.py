@@ -30,8 +30,23 @@ def compose_light(
     Returns:
         Flux per sub-pixel [pixel units].
     """
+    return add_light(torch.zeros((n, n_bands, *grid.fine_shape)), grid, layers)
+
+
+def add_light(
+    total: Float[Tensor, "n band y x"], grid: Grid, layers: Sequence[LightLayer]
+) -> Float[Tensor, "n band y x"]:
+    """Add unlensed light of several layers to a frame, in place.
+
+    Args:
+        total: Flux per sub-pixel on the oversampled frame [pixel units].
+        grid: Frame.
+        layers: Light, its rows counted from the first image.
+
+    Returns:
+        The same tensor.
+    """
     x, y = pixel_coordinates(grid)
-    total = x.new_zeros((n, n_bands, *grid.fine_shape))
     for one in layers:
         if len(one.rows):
             _add(total, one, one.component.brightness(x, y), grid)
@@ -87,44 +102,51 @@ def compose_deflectors(grid: Grid, deflectors: Deflectors) -> Float[Tensor, "n b
 
 
 def observe_bands(
-    fine: Float[Tensor, "n band y x"], kernels: Float[Tensor, "n band k k"], grid: Grid
-) -> Float[Tensor, "n band h w"]:
-    """Convolve each band with its own PSF and sum it to pixels.
+    planes: Sequence[Float[Tensor, "n band y x"]], kernels: Float[Tensor, "n band k k"], grid: Grid
+) -> list[Float[Tensor, "n band h w"]]:
+    """Convolve planes of several bands, each with its own PSF, and sum them to pixels.
 
     Args:
-        fine: Flux per sub-pixel on the padded oversampled frame [pixel units].
+        planes: Flux per sub-pixel on the padded oversampled frame [pixel units].
         kernels: PSF of every image and band at the oversampled scale [-].
         grid: Frame.
 
     Returns:
-        Noiseless flux per pixel [pixel units].
+        The planes in the same order, as noiseless flux per pixel [pixel units].
     """
-    seen = observe_planes((fine.flatten(0, 1),), kernels.flatten(0, 1), grid)[0]
-    return seen.unflatten(0, kernels.shape[:2])
+    flat = [plane.flatten(0, 1) for plane in planes]
+    seen = observe_planes(flat, kernels.flatten(0, 1), grid)
+    return [plane.unflatten(0, kernels.shape[:2]) for plane in seen]
 
 
 def sample_bands(
-    fine: Float[Tensor, "n band y x"], kernels: Float[Tensor, "n band k k"], grid: Grid
-) -> Float[Tensor, "n band h w"]:
-    """Convolve each band with a PSF that holds the pixel already, and read it in their middles.
+    planes: Sequence[Float[Tensor, "n band y x"]], kernels: Float[Tensor, "n band k k"], grid: Grid
+) -> list[Float[Tensor, "n band h w"]]:
+    """Convolve planes with PSFs that hold the pixel already, and read them in the pixels' middles.
 
     Args:
-        fine: Flux per sub-pixel on the padded oversampled frame [pixel units].
+        planes: Flux per sub-pixel on the padded oversampled frame [pixel units].
         kernels: PSF of every image and band at the oversampled scale, of odd oversampling [-].
         grid: Frame.
 
     Returns:
-        Noiseless flux per pixel [pixel units].
+        The planes in the same order, as noiseless flux per pixel [pixel units].
     """
     step, cut = grid.oversample, grid.padding * grid.oversample
-    seen = convolve(fine.flatten(0, 1), kernels.flatten(0, 1)).unflatten(0, kernels.shape[:2])
     rows = slice(cut + step // 2, cut + grid.height * step, step)
     columns = slice(cut + step // 2, cut + grid.width * step, step)
-    return seen[:, :, rows, columns] * step**2
+    seen = []
+    for plane in planes:
+        blurred = convolve(plane.flatten(0, 1), kernels.flatten(0, 1))
+        seen.append(blurred.unflatten(0, kernels.shape[:2])[:, :, rows, columns] * step**2)
+    return seen
 
 
 def _add(total: Tensor, one: LightLayer, brightness: Tensor, grid: Grid) -> None:
     """Add a layer's light, coloured, to the images that have it."""
-    flux = one.flux.to(brightness) * grid.fine_scale**2
-    for band in range(flux.shape[1]):
-        total[:, band].index_add_(0, one.rows, brightness * flux[:, band, None, None])
+    flux = (one.flux.to(brightness) * grid.fine_scale**2)[:, :, None, None]
+    if len(one.rows) == len(total):
+        total.addcmul_(brightness[:, None], flux)
+        return
+    for k, row in enumerate(one.rows.tolist()):
+        total[row].addcmul_(brightness[k], flux[k])

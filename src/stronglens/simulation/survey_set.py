@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from stronglens.core.seeds import numpy_generator
@@ -24,6 +24,7 @@ from stronglens.simulation.camera import AbstractCamera, View
 from stronglens.simulation.cast import Cast, Frame, draw_cast, draw_classes
 from stronglens.simulation.companions import ImageTable, separate_images
 from stronglens.simulation.compose import (
+    add_light,
     compose_deflectors,
     compose_lensed,
     compose_light,
@@ -139,7 +140,7 @@ class SurveySet(AbstractSimulatedSet):
         with torch.inference_mode():
             view = camera.draw_view(task.seed, block, scene_class)
             cast = draw_cast(sky, frame, scene_class, view, key)
-            arcs, deflector = self._arcs(cast, view), self._deflectors(cast, view)
+            arcs, deflector = self._arcs_and_deflectors(cast, view)
             without = camera.variance(deflector, view)
             with_arc = camera.variance(deflector + arcs.observed, view)
             bright = tune_brightness(sky, cast.lensed, arcs.observed, (without, with_arc), key)
@@ -147,9 +148,9 @@ class SurveySet(AbstractSimulatedSet):
             extras, replaced = draw_look_alikes(cast, stage, key)
             source = arcs.observed * bright.factor[:, None, None, None]
             source[torch.as_tensor(~cast.label)] = 0.0
-            source += self._light(extras, view)
+            light, surroundings = self._light((extras, cast.surroundings), view)
             deflector[torch.as_tensor(replaced | view.has_host)] = 0.0
-            planes = Planes(source, deflector, self._light(cast.surroundings, view))
+            planes = Planes(source + light, deflector, surroundings)
             seen = self._observed(planes, view, block)
             seen, events = self._with_artefacts(seen, cast, block)
         columns = truth.Known(camera, cast, bright, arcs.flux).columns(key, view, planes)
@@ -163,55 +164,59 @@ class SurveySet(AbstractSimulatedSet):
         sharpest = min(band.psf_fwhm for band in self.camera.bands)
         return self.task.sky.theta_e_min or max(0.5 * sharpest, 1.5 * self.grid.pixel_scale)
 
-    def _arcs(self, cast: Cast, view: View) -> _Arcs:
-        """Render all lensed sources, those that look-alikes take after too."""
+    def _arcs_and_deflectors(
+        self, cast: Cast, view: View
+    ) -> tuple[_Arcs, Float[Tensor, "n band y x"]]:
+        """Render all lensed sources, those that look-alikes take after too, and the deflectors."""
         fluxes, tables = [], []
 
-        def compose(start: int, stop: int) -> Tensor:
+        def compose(start: int, stop: int) -> tuple[Tensor, Tensor]:
+            n = stop - start
             layers = [one.of(start, stop) for one in cast.sources]
             lenses = [one.of(start, stop) for one in cast.lenses]
-            fine = compose_lensed(self.grid, layers, lenses, stop - start)
-            fluxes.append(fine.sum(dim=(2, 3)))
+            arcs = compose_lensed(self.grid, layers, lenses, n)
+            fluxes.append(arcs.sum(dim=(2, 3)))
             # the brightest band is enough: all images of a source have its colours
-            tables.append(separate_images(fine[:, fine.sum(dim=(0, 2, 3)).argmax()], self.grid))
-            return fine
+            brightest = arcs[:, fluxes[-1].sum(dim=0).argmax()]
+            tables.append(self._image_table(brightest, cast.label[start:stop]))
+            members = [one.of(start, stop) for one in cast.members]
+            deflectors = compose_deflectors(self.grid, cast.deflectors[start:stop])
+            return arcs, add_light(deflectors, self.grid, members)
 
-        observed = self._composed(compose, view)
-        return _Arcs(observed, torch.cat(fluxes), ImageTable.joined(tables).normalised())
+        arcs, deflectors = self._composed(compose, view)
+        return _Arcs(arcs, torch.cat(fluxes), ImageTable.joined(tables).normalised()), deflectors
 
-    def _deflectors(self, cast: Cast, view: View) -> Float[Tensor, "n band y x"]:
-        """Render the deflectors and the members of their groups."""
+    def _image_table(
+        self, arcs: Float[Tensor, "n y x"], label: Bool[np.ndarray, " n"]
+    ) -> ImageTable:
+        """Take apart the arcs that look-alikes take after; lenses need no table."""
+        rows = np.flatnonzero(~label)
+        table = separate_images(arcs[torch.as_tensor(rows)], self.grid)
+        return table.spread(rows, len(label))
+
+    def _light(
+        self, parts: Sequence[Sequence[LightLayer]], view: View
+    ) -> list[Float[Tensor, "n band y x"]]:
+        """Render planes of unlensed light."""
         n_bands = len(self.camera.bands)
 
-        def compose(start: int, stop: int) -> Tensor:
-            layers = [one.of(start, stop) for one in cast.members]
-            members = compose_light(self.grid, layers, stop - start, n_bands)
-            return members + compose_deflectors(self.grid, cast.deflectors[start:stop])
-
-        return self._composed(compose, view)
-
-    def _light(self, layers: Sequence[LightLayer], view: View) -> Float[Tensor, "n band y x"]:
-        """Render unlensed light."""
-        n_bands = len(self.camera.bands)
-
-        def compose(start: int, stop: int) -> Tensor:
-            own = [one.of(start, stop) for one in layers]
-            return compose_light(self.grid, own, stop - start, n_bands)
+        def compose(start: int, stop: int) -> list[Tensor]:
+            own = [[one.of(start, stop) for one in layers] for layers in parts]
+            return [compose_light(self.grid, o, stop - start, n_bands) for o in own]
 
         return self._composed(compose, view)
 
     def _composed(
-        self, compose: Callable[[int, int], Tensor], view: View
-    ) -> Float[Tensor, "n band y x"]:
-        """Compose and blur a block in pieces."""
+        self, compose: Callable[[int, int], Sequence[Tensor]], view: View
+    ) -> list[Float[Tensor, "n band y x"]]:
+        """Compose and blur planes of a block in pieces."""
+        see = sample_bands if self.camera.has_pixels else observe_bands
         pieces = []
         for start in range(0, BLOCK, _CHUNK):
             images = slice(start, start + _CHUNK)
             kernels = self.camera.kernels(view, images, self.grid.fine_scale)
-            fine = compose(start, start + _CHUNK)
-            see = sample_bands if self.camera.has_pixels else observe_bands
-            pieces.append(see(fine, kernels, self.grid))
-        return torch.cat(pieces)
+            pieces.append(see(compose(start, start + _CHUNK), kernels, self.grid))
+        return [torch.cat(planes) for planes in zip(*pieces, strict=True)]
 
     def _observed(self, planes: Planes, view: View, block: int) -> Exposures:
         """Add noise and saturation, and mark what is bad."""
