@@ -10,13 +10,18 @@ from stronglens.core.errors import OutOfRangeError, StaleCheckpointError, Unknow
 from stronglens.data.store import open_dataset
 from stronglens.lensing.images import count_images
 from stronglens.lensing.records import MassProfile
+from stronglens.light.records import LightComponent
 from stronglens.simulation.classes import GROUP, scene_classes
+from stronglens.simulation.compose import compose_lensed
 from stronglens.simulation.imperfections import Artefacts
 from stronglens.simulation.lookalikes import look_alikes
+from stronglens.simulation.render import Grid
+from stronglens.simulation.scene import Lensing, LightLayer
 from stronglens.simulation.simulated_set import STACK
 from stronglens.simulation.sky import Sky
 from stronglens.simulation.systems import draw_lens_systems, radial_caustic
 from stronglens.simulation.task import Simulate
+from stronglens.training.stream import open_stream
 
 CLEAN = Artefacts(
     **{f.name: 0.0 for f in dataclasses.fields(Artefacts) if f.type is float and "_" in f.name}
@@ -180,3 +185,40 @@ def test_a_dry_run_tells_the_cost_and_writes_nothing(tmp_path):
     assert cost.minutes == pytest.approx(1000 / cost.images_per_second / 60)
     # two planes of float32 hardly compress: 24 x 24 pixels, flux, ivar and four planes
     assert 0.5 < cost.disk_gigabytes / (1000 * 24 * 24 * 4 * 6 / 1e9) < 3
+
+
+def test_a_stream_draws_fresh_images_of_the_same_kind(tmp_path):
+    made = dataclasses.replace(TWO_BANDS, size=24, n=40).run(tmp_path / "set")
+    stream = open_stream(open_dataset(made.path), seed=1)
+    batch = next(iter(stream(epoch=0, n=8, batch_size=8)))
+    assert batch.images.flux.shape == (8, 2, 24, 24)
+    stored = torch.as_tensor(open_dataset(made.path).images(slice(0, 40)).flux)
+    assert not any((image == stored).all(dim=(1, 2, 3)).any() for image in batch.images.flux)
+
+
+def test_gradients_flow_from_the_picture_to_lens_and_source():
+    theta_e, x_source = (torch.tensor([v], requires_grad=True) for v in (1.1, 0.1))
+    one, zero = torch.ones(1), torch.zeros(1)
+    shape = {"q": 0.7 * one, "phi": 0.3 * one, "slope": 2.1 * one}
+    lens = MassProfile("epl", {"theta_e": theta_e, "x_center": zero, "y_center": zero, **shape})
+    source = LightComponent(
+        "sersic",
+        {
+            "r_eff": 0.2 * one,
+            "n_sersic": one,
+            "q": one,
+            "phi": zero,
+            "x_center": x_source,
+            "y_center": zero,
+        },
+    )
+    rows = torch.tensor([0])
+    grid = Grid(21, 25, 0.2, oversample=2, padding=2)
+    image = compose_lensed(
+        grid, [LightLayer(source, torch.ones(1, 2), rows)], [Lensing((lens,), rows)], 1
+    )
+    (image * torch.linspace(0, 1, image.shape[-1])).sum().backward()
+    for parameter in (theta_e, x_source):
+        assert parameter.grad is not None
+        assert torch.isfinite(parameter.grad).all()
+        assert parameter.grad.abs() > 1e-4

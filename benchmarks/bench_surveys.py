@@ -1,0 +1,136 @@
+"""Every survey's simulated images, checked: finite, as noisy as stated, and free of tricks.
+
+One command simulates images of every registered survey, in up to three bands, and writes a table
+to benchmarks/results/surveys.md. Images are checked block by block and not kept; the audit of the
+first ones is that of `stronglens audit`.
+
+Run it: python benchmarks/bench_surveys.py --n 10000 [--surveys lsst-y10 euclid-vis] [--workers 2]
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stronglens.simulation.imperfections import Artefacts
+from stronglens.simulation.lookalikes import bright_star
+from stronglens.simulation.simulated_set import BLOCK, STACK
+from stronglens.simulation.task import Simulate
+from stronglens.surveys import survey, surveys
+from stronglens.training.task import Audit
+
+RESULTS = Path(__file__).parent / "results"
+MOST_BANDS = 3
+LARGEST = 100  # side of the images here, so that the sharpest surveys take no day [pixel]
+
+
+def task_of(name: str) -> Simulate:
+    """Return the settings of a survey's images here."""
+    names = [band.name for band in survey(name).bands]
+    middle = [band for band in names if band[-1] in "gri"]
+    bands = tuple((middle or names)[:MOST_BANDS])
+    task = Simulate(survey=name, bands=bands, seed=11).resolved()
+    return replace(task, size=min(int(task.size or 0), LARGEST))
+
+
+def check(name: str, n: int) -> dict[str, Any]:
+    """Simulate blocks of a survey and add up what is found."""
+    torch.set_num_threads(1)
+    plan = task_of(name).plan()
+    found = {"images": 0, "bad": 0, "pulls": [], "lenses": 0, "detectable": 0, "snr": []}
+    seconds = 0.0
+    for block in range(-(-n // BLOCK)):
+        began = time.process_time()
+        seen = plan.draw(block, (STACK,))[STACK]
+        seconds += time.process_time() - began
+        planes = (seen.images.flux, seen.images.ivar, *seen.planes.values())
+        found["bad"] += sum(
+            int((~np.isfinite(plane)).sum()) for plane in planes if plane is not None
+        )
+        clean = sum(v for k, v in seen.truth.items() if k.startswith("n_")) == 0
+        clean &= seen.truth["scene_class"] != bright_star.NAME
+        good = seen.images.ivar[clean] > 0
+        pull = (seen.planes["noise"][clean] * np.sqrt(seen.images.ivar[clean]))[good]
+        found["pulls"].append((pull.mean(dtype=np.float64), pull.std(dtype=np.float64)))
+        is_lens = seen.truth["label"] == 1
+        found["images"] += BLOCK
+        found["lenses"] += int(is_lens.sum())
+        found["detectable"] += int(seen.truth["is_detectable"].sum())
+        found["snr"].append(seen.truth["arc_snr"][is_lens])
+    return {
+        "name": name,
+        "rate": found["images"] / seconds,
+        **found,
+        **audit_of(name, min(n, 4000)),
+    }
+
+
+def audit_of(name: str, n: int) -> dict[str, Any]:
+    """Audit images of a survey that are kept for it alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = replace(task_of(name), n=n, planes=False, artefacts=Artefacts()).run(
+            Path(folder) / "data"
+        )
+        result = Audit(data=data.path).run(Path(folder) / "audit")
+    return {"worst_auroc": result.worst_auroc, "worst": result.worst}
+
+
+def line(row: dict[str, Any]) -> str:
+    """Return a row of the table."""
+    means, scatters = np.array(row["pulls"]).T
+    task = task_of(row["name"])
+    cells = (
+        row["name"],
+        ", ".join(task.bands),
+        f"{task.size}",
+        f"{row['images']:,}",
+        f"{row['bad']}",
+        f"{means.mean():+.4f}",
+        f"{scatters.mean():.4f}",
+        f"{np.median(np.concatenate(row['snr'])):.0f}",
+        f"{row['detectable'] / row['lenses']:.0%}",
+        f"{row['worst_auroc']:.3f} ({row['worst']})",
+        f"{row['rate']:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Check what is asked for and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=10_000, help="images of each survey")
+    parser.add_argument("--surveys", nargs="+", default=None)
+    parser.add_argument("--workers", type=int, default=1, help="surveys checked at once")
+    options = parser.parse_args()
+    names = options.surveys or [name for name in surveys.names() if name != "lsst-deck"]
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        rows = list(pool.map(check, names, [options.n] * len(names)))
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    head = "| survey | bands | side | images | not finite | noise, mean | noise, scatter "
+    head += "| median arc S/N | detectable lenses | worst audit AUROC | images/s (one core) |"
+    text = (
+        "# Simulated images of every survey\n\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}. Pixels of flux, inverse variance and "
+        "planes that are not finite; mean and scatter of (image - noiseless) x sqrt(ivar) over "
+        "images without artefacts; detectable as the conventions define it; the audit's limit is "
+        "0.60.\n\n"
+        f"{head}\n{'|---' * 11}|\n" + "\n".join(line(row) for row in rows) + "\n"
+    )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "surveys.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
