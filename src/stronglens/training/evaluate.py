@@ -20,6 +20,7 @@ from stronglens.evaluation.estimate import Estimate
 from stronglens.evaluation.metrics import (
     Bootstrap,
     auroc_of,
+    binomial_estimate,
     estimates,
     over_tenths,
     refusal,
@@ -75,6 +76,7 @@ def evaluate(task: Evaluate, run: RunDirectory) -> EvaluateResult:
     record = {
         **{name: asdict(value) for name, value in values.items()},
         **_threshold_facts(matrices, task.level),
+        "called_lens": _by_class(good, task.level),
         **facts,
         "refused": refused,
         "intervals": _INTERVALS,
@@ -98,6 +100,7 @@ _INTERVALS = {
     "accuracy": "Clopper-Pearson, threshold fixed at a score of 0.5",
     "accuracy_at_threshold": "Clopper-Pearson, threshold chosen on validation images",
     "p_*": "Clopper-Pearson, threshold fixed at a score of 0.5",
+    "called_lens": "Clopper-Pearson, share of each class of scenes above a score of 0.5",
     "auroc, tpr_at_fpr_*": "percentile bootstrap, lenses and others resampled apart",
     "tpr0, tpr10": "range over ten disjoint tenths of the negatives, and the value on all of them",
 }
@@ -154,6 +157,18 @@ def _metrics(good: Scored, how: Bootstrap) -> tuple[dict[str, Estimate], dict[st
     }
     refused = {name: reason for name, reason in reasons.items() if reason is not None}
     return {**fixed, **values, **extremes}, refused
+
+
+def _by_class(good: Scored, level: float) -> dict[str, dict[str, float]]:
+    """Return the share of each class of scenes that is called a lens, groups among them."""
+    kinds = good.truth.get("scene_class", np.empty(0))
+    called = good.scores >= 0.5
+    shares = {}
+    for kind in sorted(set(kinds)):
+        rows = kinds == kind
+        share = binomial_estimate(int(called[rows].sum()), int(rows.sum()), level)
+        shares[str(kind)] = {**asdict(share), "n": int(rows.sum())}
+    return shares
 
 
 def _threshold_facts(matrices: list[Confusion], level: float) -> dict[str, Any]:
