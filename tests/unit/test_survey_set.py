@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from stamp_toys import write_catalog
 
 from stronglens.core.errors import OutOfRangeError, StaleCheckpointError, UnknownNameError
 from stronglens.data.store import open_dataset
@@ -19,6 +20,13 @@ from stronglens.simulation.render import Grid
 from stronglens.simulation.scene import Lensing, LightLayer
 from stronglens.simulation.simulated_set import STACK
 from stronglens.simulation.sky import Sky
+from stronglens.simulation.stamp_sources import (
+    LARGEST_BLUR,
+    STRETCH,
+    half_light_radius,
+    open_shelf,
+    stamp_layer,
+)
 from stronglens.simulation.systems import draw_lens_systems, radial_caustic
 from stronglens.simulation.task import Simulate
 from stronglens.training.stream import open_stream
@@ -222,3 +230,29 @@ def test_gradients_flow_from_the_picture_to_lens_and_source():
         assert parameter.grad is not None
         assert torch.isfinite(parameter.grad).all()
         assert parameter.grad.abs() > 1e-4
+
+
+def test_sources_can_be_real_galaxies_no_larger_than_their_blur_allows(tmp_path):
+    folder = write_catalog(tmp_path)
+    shelf = open_shelf(folder)
+    rows = np.arange(6)
+    shape = {
+        "r_eff": np.full(6, 0.3),
+        "x_center": np.zeros(6),
+        "y_center": np.linspace(-0.2, 0.2, 6),
+    }
+    flux = np.tile([1.0, 3.0], (6, 1))
+    drawn = stamp_layer(shelf, rows, flux, shape, (0.8, np.random.default_rng(0)))
+    parameters = drawn.component.parameters
+    blur = parameters["scale"] * STRETCH * shelf.stamps.psf_fwhm[0]
+    assert (blur <= LARGEST_BLUR * 0.8 + 1e-6).all()
+    np.testing.assert_array_equal(drawn.flux, torch.as_tensor(flux).float())
+    with pytest.raises(OutOfRangeError, match="too sharp"):
+        stamp_layer(shelf, rows, flux, shape, (0.05, np.random.default_rng(0)))
+
+
+def test_half_light_radius_of_a_disc():
+    y, x = np.indices((61, 61)) - 30
+    disc = (np.hypot(x, y) < 20).astype(float)
+    # half of the area of a disc of radius 20 lies within 20 / sqrt(2)
+    assert half_light_radius(disc) == pytest.approx(20 / 2**0.5, abs=0.3)

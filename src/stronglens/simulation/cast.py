@@ -121,6 +121,7 @@ def draw_cast(
     lensed |= {
         "red_source": rng.random(BLOCK) < sky.red_source_share,
         "clumpy_source": rng.random(BLOCK) < sky.clumpy_source_share,
+        "real_source": rng.random(BLOCK) < (sky.stamp_share if frame.filters.stamps else 0.0),
     }
     filters = frame.filters
     return Cast(
@@ -131,7 +132,7 @@ def draw_cast(
         center=center,
         deflectors=red_deflectors(hosts, center, filters, rng),
         lenses=_lenses(lensed, center, groups, is_group),
-        sources=sources(lensed, center, filters, (seed, block, "sources")),
+        sources=sources(lensed, center, filters, key),
         members=tuple(member_layers(groups, rows, center[:, rows], filters)),
         surroundings=(
             () if frame.is_real else draw_surroundings(sky, filters, frame.half_width, key)

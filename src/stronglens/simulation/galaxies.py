@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from stronglens.core.seeds import derived_seed, torch_generator
+from stronglens.core.seeds import numpy_generator, torch_generator
 from stronglens.light.clumps import ClumpPriors, draw_clumps
 from stronglens.light.sersic import Sersics
 from stronglens.simulation.relations import Columns, distance_modulus, one_minus_rayleigh
 from stronglens.simulation.scene import Deflectors, LightLayer, layer
+from stronglens.simulation.stamp_sources import Shelf, stamp_layer
 from stronglens.surveys.colours import magnitude_offset
 
 REFERENCE = "lsst-i"
@@ -35,6 +36,10 @@ class Filters:
     """Magnitude of one pixel unit in every band [mag AB]."""
     least_size: float
     """Smallest scatter of light that the oversampled frame holds: half a sub-pixel [arcsec]."""
+    sharpest: float
+    """PSF width of the sharpest band [arcsec]."""
+    stamps: Shelf | None = None
+    """Real galaxies that sources can be."""
 
     def mag_i_of(
         self, absolute_r: Float[np.ndarray, " n"], z: Float[np.ndarray, " n"]
@@ -76,6 +81,11 @@ class Blue:
     shape: Columns
     """r_eff, n_sersic, q, phi, x_center, y_center of the discs."""
 
+    def of(self, chosen: Bool[np.ndarray, " n"]) -> "Blue":
+        """Return some of the galaxies."""
+        shape = {name: values[chosen] for name, values in self.shape.items()}
+        return Blue(self.rows[chosen], self.flux[chosen], self.red_flux[chosen], shape)
+
 
 def red_deflectors(
     systems: Columns, center: Float[np.ndarray, "2 n"], filters: Filters, rng: np.random.Generator
@@ -111,17 +121,18 @@ def red_deflectors(
 
 
 def sources(
-    systems: Columns, center: Float[np.ndarray, "2 n"], filters: Filters, key: tuple[int, int, str]
+    systems: Columns, center: Float[np.ndarray, "2 n"], filters: Filters, key: tuple[int, int]
 ) -> tuple[LightLayer, ...]:
     """Light of sources of magnitude 25 in i, or their own where it is drawn already.
 
     Args:
-        systems: Columns of `draw_lens_systems`, and red_source and clumpy_source as booleans.
+        systems: Columns of `draw_lens_systems`, and red_source, clumpy_source and real_source as
+            booleans.
         center: Positions of the deflectors [arcsec].
-        filters: Bands.
-        key: Seed of the dataset, number of the block, name of the stream.
+        filters: Bands, and the stamps of real sources.
+        key: Seed of the dataset and number of the block.
     """
-    rng = np.random.default_rng(derived_seed(key[0], "source light", key[2], key[1]))
+    rng = numpy_generator(key[0], "source light", key[1])
     mag = np.where(np.isnan(systems["mag_i_source"]), 25.0, systems["mag_i_source"])
     shape = {
         "r_eff": systems["r_eff_source"],
@@ -131,12 +142,20 @@ def sources(
         "x_center": systems["x_source"] + center[0],
         "y_center": systems["y_source"] + center[1],
     }
-    red = systems["red_source"].astype(bool)
+    red = systems["red_source"]
     flux = mixed_flux(mag, systems["z_source"], filters, rng, red=red)
     old = filters.flux(mag, systems["z_source"], OLD)
-    galaxies = Blue(np.arange(len(mag)), flux, old, shape)
-    clumpy = systems["clumpy_source"].astype(bool) & ~red
-    return star_forming(galaxies, clumpy, rng, filters.least_size)
+    rows = np.arange(len(mag))
+    drawn = Blue(rows, flux, old, shape)
+    real = systems["real_source"] & ~red
+    layers = star_forming(
+        drawn.of(~real), (systems["clumpy_source"] & ~red)[~real], rng, filters.least_size
+    )
+    if filters.stamps is None or not real.any():
+        return layers
+    own = drawn.of(real)
+    draw = (filters.sharpest, rng)
+    return (*layers, stamp_layer(filters.stamps, own.rows, own.flux, own.shape, draw))
 
 
 def mixed_flux(

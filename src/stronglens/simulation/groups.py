@@ -119,7 +119,7 @@ def _draw_members(
     shape = (len(theta_e), _MEMBERS)
     fainter = rng.uniform(0.7, 2.5, shape)
     sigma = sigma_v[:, None] * 10.0 ** (-0.1 * fainter)
-    redshifts = (np.broadcast_to(z[:, None], shape).ravel() for z in (z_lens, z_source))
+    redshifts = (np.repeat(z, _MEMBERS) for z in (z_lens, z_source))
     radius, angle = rng.uniform(0.3, 1.8, shape), rng.uniform(0, 2 * np.pi, shape)
     q = one_minus_rayleigh(rng.random(shape), 0.25)
     circular = 10.0 ** deflector_log_size(np.log10(sigma)) / kpc_per_arcsec(z_lens)[:, None]

@@ -4,6 +4,7 @@ Drawing from them is in `systems` and the files of the classes.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from stronglens.core.errors import OutOfRangeError
@@ -59,6 +60,10 @@ class Sky:
     """Share of sources with an old population's colours."""
     clumpy_source_share: float = 0.5
     """Share of sources with clumps of star formation."""
+    stamps: Path | None = None
+    """Folder of real galaxies, as GalSim's RealGalaxyCatalog has them, that sources can be."""
+    stamp_share: float = 0.3
+    """Share of sources that are such galaxies, where a folder is given."""
     neighbour_mag_faint: float = 25.0
     """Faintest galaxy of the field drawn around every object [mag AB in i]."""
     neighbour_boost: float = 1.5
@@ -87,6 +92,6 @@ class Sky:
                 f"sky: theta_e_max={self.theta_e_max} and z_source_max={self.z_source_max} end at "
                 "30 arcsec and 6."
             )
-        for name in ("red_source_share", "clumpy_source_share"):
+        for name in ("red_source_share", "clumpy_source_share", "stamp_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OutOfRangeError(f"sky: {name}={getattr(self, name)} is outside 0-1.")

@@ -4,6 +4,7 @@ The scenes come from `survey_set`; kernels and the noise law from `psf` and `noi
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from stronglens.core.errors import WrongShapeError
 from stronglens.core.seeds import numpy_generator, torch_generator
+from stronglens.data.measure import read_noise_covariance
 from stronglens.simulation.artefacts import BandFacts
 from stronglens.simulation.camera import AbstractCamera, View
-from stronglens.simulation.correlated import correlated_noise, neighbour_kernel
+from stronglens.simulation.correlated import correlated_noise, neighbour_kernel, noise_kernel
 from stronglens.simulation.jitter import Jitter, JitterDraw, draw_jitter
 from stronglens.simulation.noise import NoiseModel, noise_variance, observe
 from stronglens.simulation.psf import EllipticalMoffat, elliptical_moffat_kernel
@@ -128,8 +130,8 @@ class SurveyCamera(AbstractCamera):
         planes = []
         for k, band in enumerate(self.bands):
             noise_model, plane = self._noise_model(band), noiseless[:, k]
-            if band.noise_correlation:
-                kernel = neighbour_kernel(band.noise_correlation)
+            kernel = self._noise_kernels[k]
+            if kernel is not None:
                 shape = (len(plane), 1, plane.shape[1], plane.shape[2])
                 unit = correlated_noise(shape, kernel, generator)
                 noise = unit[:, 0] * noise_variance(plane, noise_model, band.n_exposures).sqrt()
@@ -144,6 +146,11 @@ class SurveyCamera(AbstractCamera):
             BandFacts(self._gain(band), band.n_exposures, band.saturation or 100_000.0)
             for band in self.bands
         )
+
+    @cached_property
+    def _noise_kernels(self) -> tuple[Tensor | None, ...]:
+        """What turns white noise into each band's; none where its pixels are independent."""
+        return tuple(_noise_kernel(band) for band in self.bands)
 
     def _noise_factor(self, view: SurveyView) -> Float[Tensor, "n band 1 1"]:
         scale = np.array([band.noise_scale for band in self.bands])
@@ -168,6 +175,13 @@ class SurveyCamera(AbstractCamera):
             return view.jitter.beta
         beta = [band.psf_beta or _GAUSSIAN_BETA for band in self.bands]
         return np.broadcast_to(np.array(beta), view.psf_fwhm.shape)
+
+
+def _noise_kernel(band: Band) -> Float[Tensor, "k_y k_x"] | None:
+    if band.noise_covariance is not None:
+        covariance = torch.as_tensor(read_noise_covariance(band.noise_covariance))
+        return noise_kernel(covariance).float()
+    return neighbour_kernel(band.noise_correlation) if band.noise_correlation else None
 
 
 def _own(view: View) -> SurveyView:

@@ -36,6 +36,7 @@ from stronglens.simulation.lookalikes import bright_star, draw_look_alikes
 from stronglens.simulation.render import Grid
 from stronglens.simulation.scene import LightLayer
 from stronglens.simulation.simulated_set import BLOCK, STACK, AbstractSimulatedSet, ObservedBlock
+from stronglens.simulation.stamp_sources import open_shelf
 from stronglens.simulation.survey_camera import SurveyCamera
 from stronglens.simulation.tile_camera import open_tile_camera
 from stronglens.simulation.truth import Planes
@@ -104,7 +105,10 @@ class SurveySet(AbstractSimulatedSet):
     def filters(self) -> Filters:
         """Bands as colours know them."""
         names = tuple(equivalent_band(band) for band in self.camera.bands)
-        return Filters(names, ZERO_POINT, 0.5 * self.grid.fine_scale)
+        sharpest = min(band.psf_fwhm for band in self.camera.bands)
+        folder = self.task.sky.stamps
+        stamps = None if folder is None else open_shelf(folder)
+        return Filters(names, ZERO_POINT, 0.5 * self.grid.fine_scale, sharpest, stamps)
 
     def facts(self, variant: str) -> ImageFacts:
         """Return what all images share."""
@@ -161,8 +165,8 @@ class SurveySet(AbstractSimulatedSet):
 
     def _theta_e_min(self) -> float:
         """Half of the sharpest PSF width unless settings say otherwise [arcsec]."""
-        sharpest = min(band.psf_fwhm for band in self.camera.bands)
-        return self.task.sky.theta_e_min or max(0.5 * sharpest, 1.5 * self.grid.pixel_scale)
+        least = max(0.5 * self.filters.sharpest, 1.5 * self.grid.pixel_scale)
+        return self.task.sky.theta_e_min or least
 
     def _arcs_and_deflectors(
         self, cast: Cast, view: View

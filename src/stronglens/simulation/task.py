@@ -137,8 +137,9 @@ class Simulate(AbstractTask):
         return estimate(task.plan(), Path(out or "runs"))
 
     def inputs(self) -> dict[str, Path]:
-        """Return the images painted on."""
-        return {} if self.canvas.tile is None else {"tile": self.canvas.tile}
+        """Return the images painted on, and the stamps."""
+        read = {"tile": self.canvas.tile, "stamps": self.sky.stamps}
+        return {name: path for name, path in read.items() if path is not None}
 
     def growing(self) -> frozenset[str]:
         """Return n, but for the deck, whose splits depend on it."""

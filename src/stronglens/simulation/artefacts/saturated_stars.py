@@ -28,12 +28,14 @@ CLEAR = 0.55
 saturated core would not have been selected."""
 COUNT_SLOPE = 0.3
 """Number of stars grows as 10^(0.3 mag) at high latitude (our choice)."""
-COLOUR_SCATTER = 0.5
-"""Scatter of a star's brightness above saturation between bands (our choice) [mag]."""
+COLOUR, COLOUR_SCATTER = 0.35, 0.35
+"""Half the colour between the first and the last band: mean, scatter (our choice) [mag AB]."""
+BAND_SCATTER = 0.1
+"""Scatter of each band about the smooth spectrum of its star (our choice) [mag]."""
 
 
 def draw(n_events: int, canvas: Canvas, rng: np.random.Generator) -> Draws:
-    """Draw positions, brightness above saturation in each band, and spike angles.
+    """Draw positions, brightness above saturation, colours, and spike angles.
 
     Args:
         n_events: Number of stars.
@@ -50,7 +52,10 @@ def draw(n_events: int, canvas: Canvas, rng: np.random.Generator) -> Draws:
     # brightness by inversion of the cumulative number counts
     share = rng.random(n_events) * (1.0 - 10.0 ** (-COUNT_SLOPE * largest))
     excess = -np.log10(1.0 - share) / COUNT_SLOPE
-    colour = COLOUR_SCATTER * rng.standard_normal((n_events, n_band)) * (n_band > 1)
+    normal = rng.standard_normal((n_events, n_band)) * (n_band > 1)
+    # bands run from blue to red, and so do the spectra of stars
+    slope = np.linspace(-1, 1, n_band) * (n_band > 1)
+    colour = (COLOUR + COLOUR_SCATTER * normal[:, :1]) * slope + BAND_SCATTER * normal
     size = (n_events, n_band, *_padded(canvas))
     return {
         "x": position[:, 0],
@@ -108,7 +113,7 @@ def apply(images: Images, parameters: Parameters, canvas: Canvas) -> Images:
     level = full_well / gain
     psf = images.psf[each["image"], band]
     peak = psf.flatten(1).amax(dim=1)
-    flux = torch.where(peak > 0.0, level * 10.0 ** (0.4 * excess.flatten()) / peak, 0.0)
+    flux = _flux(level, peak, excess)
     light = star_light(each, psf, _padded(canvas), canvas.settings.halo_share) * column(flux)
     is_full = light > column(level)
     if canvas.settings.bleeds:
@@ -117,6 +122,19 @@ def apply(images: Images, parameters: Parameters, canvas: Canvas) -> Images:
     light = light + variance.sqrt() * each["photon_noise"]
     light, variance, is_full = (_cropped(plane, canvas) for plane in (light, variance, is_full))
     return _blended(images, (light, variance, is_full), each, canvas)
+
+
+def _flux(
+    level: Float[Tensor, " each"], peak: Float[Tensor, " each"], excess: Float[Tensor, "event band"]
+) -> Float[Tensor, " each"]:
+    """Flux of each star in each band: what fills a pixel in the mean of the bands, and its colour.
+
+    Bands share a zero point; were every one to saturate alike, stars would be bluer than any are.
+    """
+    seen = (peak > 0.0).view_as(excess)
+    full = (level / peak.clamp_min(1e-30)).log10().view_as(excess)
+    mean = (full * seen).sum(dim=1, keepdim=True) / seen.sum(dim=1, keepdim=True).clamp_min(1)
+    return torch.where(seen, 10.0 ** (mean + 0.4 * excess), 0.0).flatten()
 
 
 def _blended(
