@@ -15,7 +15,7 @@ from stronglens.forecasting.lenses import LensPopulation
 from stronglens.forecasting.noise import StackedBand, highest_snr
 from stronglens.forecasting.observations import FULL_SKY, observations
 from stronglens.forecasting.observing import Watch, observe_without_gradients
-from stronglens.forecasting.sources import SourceCatalogue
+from stronglens.simulation.source_catalogue import SourceCatalogue
 from stronglens.forecasting.strategies import (
     STRATEGIES,
     Exposures,

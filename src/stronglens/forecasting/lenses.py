@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stronglens.forecasting.deflectors import DeflectorPopulation
-from stronglens.forecasting.sources import SourceCatalogue
 from stronglens.simulation.relations import Columns, theta_e_of
+from stronglens.simulation.source_catalogue import SourceCatalogue
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from stronglens.core.seeds import numpy_generator
-from stronglens.simulation.counts import counts_brighter, draw_magnitudes, redshift_of
+from stronglens.simulation.counts import CATALOGUE, draw_magnitudes
 from stronglens.simulation.galaxies import Filters, draw_shapes, mixed_flux
 from stronglens.simulation.scene import LightLayer, layer
 from stronglens.simulation.simulated_set import BLOCK
@@ -34,7 +34,9 @@ def draw_surroundings(
     rng = numpy_generator(seed, "surroundings", block)
     side = 2.0 * (half_width + 1.0)
     area = (side / 60.0) ** 2
-    galaxies = sky.neighbour_boost * float(counts_brighter(np.array([sky.neighbour_mag_faint]))[0])
+    galaxies = sky.neighbour_boost * float(
+        CATALOGUE.brighter(np.array([sky.neighbour_mag_faint]))[0]
+    )
     layers = []
     for number, draw in (
         (rng.poisson(galaxies * area, BLOCK), _galaxies),
@@ -55,7 +57,7 @@ def _galaxies(
     filters: Filters,
 ) -> LightLayer:
     mag_i = draw_magnitudes(_BRIGHT, sky.neighbour_mag_faint, rng.random(len(rows)))
-    z = redshift_of(mag_i, rng.standard_normal(len(rows)))
+    z = CATALOGUE.redshifts(mag_i, rng.standard_normal(len(rows)))
     shape = draw_shapes(draw_source_sizes(mag_i, z, rng), place, rng)
     red = rng.random(len(rows)) < _RED_SHARE
     return layer("sersic", shape, mixed_flux(mag_i, z, filters, rng, red=red), rows)

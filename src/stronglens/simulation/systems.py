@@ -104,7 +104,7 @@ def _sky_pairs(sky: Sky, rng: np.random.Generator, n: int) -> Columns:
     )
     z_lens = draw_by_density(volume_density, (sky.z_lens_min, sky.z_lens_max), rng.random(n))
     mag = counts.draw_magnitudes(sky.source_mag_bright, sky.source_mag_faint, rng.random(n))
-    z_source = counts.redshift_of(mag, rng.standard_normal(n))
+    z_source = counts.CATALOGUE.redshifts(mag, rng.standard_normal(n))
     behind = (z_source > z_lens + 0.1) & (z_source < sky.z_source_max)
     theta_e = theta_e_of(sigma_v, z_lens, np.where(behind, z_source, 9.0))
     return {

@@ -57,7 +57,7 @@ def tune_brightness(
     factor, steepness = _factor(arcs, *variances, torch.as_tensor(target))
     mag_i = _DRAWN_AT - 2.5 * np.log10(factor.numpy())
     z = systems["z_source"]
-    of_sky = counts.count_density(mag_i) * counts.redshift_density(z, mag_i)
+    of_sky = counts.count_density(mag_i) * counts.CATALOGUE.redshift_density(z, mag_i)
     # S/N per magnitude: the density drawn from, which is even in S/N
     of_draw = target * 0.4 * np.log(10.0) * steepness.numpy() / sky.arc_snr_max
     weight = systems["weight"] * of_sky / of_draw / _TYPICAL

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stronglens.simulation.counts import draw_magnitudes, redshift_of
+from stronglens.simulation.counts import CATALOGUE, draw_magnitudes
 from stronglens.simulation.galaxies import draw_shapes, mixed_flux
 from stronglens.simulation.lookalikes.look_alike import LookAlike, Stage, look_alikes
 from stronglens.simulation.scene import layer
@@ -21,7 +21,7 @@ def draw(stage: Stage) -> LookAlike:
     for k in range(_MOST):
         has = np.flatnonzero(number > k)
         mag_i = draw_magnitudes(*_MAGS, rng.random(len(has)))
-        z = redshift_of(mag_i, rng.standard_normal(len(has)))
+        z = CATALOGUE.redshifts(mag_i, rng.standard_normal(len(has)))
         radius, angle = rng.uniform(0.6, 4.0, len(has)), rng.uniform(0, 2 * np.pi, len(has))
         place = stage.center[:, has] + radius * np.stack([np.cos(angle), np.sin(angle)])
         shape = draw_shapes(draw_source_sizes(mag_i, z, rng), place, rng)

@@ -18,7 +18,7 @@ from stronglens.simulation.relations import (
 
 Numbers = tuple[float, ...]
 
-_Z_MIN, _Z_MAX = 0.05, 6.0
+Z_MIN, Z_MAX = 0.05, 6.0
 # pivot wavelengths of r, i, z [nm], for the colour i - z
 _PIVOTS = (620.0, 755.0, 870.0)
 
@@ -72,7 +72,7 @@ class SourceCatalogue:
             phi_source [rad], and source_weight, whose mean is 1.
         """
         mag_i, weight = self._magnitudes(rng.random(n))
-        z = self._redshifts(mag_i, rng.standard_normal(n))
+        z = self.redshifts(mag_i, rng.standard_normal(n))
         g_r, r_i = self._colour(z, self.g_minus_r), self._colour(z, self.r_minus_i)
         # the same spectrum in other bands: i - z at z is r - i at a lower redshift, narrower
         r, i, z_band = _PIVOTS
@@ -106,7 +106,7 @@ class SourceCatalogue:
     def _magnitudes(self, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Magnitudes in i by inverse CDF of the tilted counts, and their weights."""
         edges = np.linspace(self.count_mags[0], self.count_mags[-1], 2049)
-        number = np.diff(10.0 ** np.interp(edges, self.count_mags, np.log10(self.counts)))
+        number = np.diff(self.brighter(edges))
         tilted = number * 10.0 ** (-self.tilt * 0.5 * (edges[1:] + edges[:-1]))
         cumulative = np.concatenate([[0.0], np.cumsum(tilted)])
         mag_i = np.interp(uniform * cumulative[-1], cumulative, edges)
@@ -114,15 +114,50 @@ class SourceCatalogue:
         weight = (number / number.sum()) / (tilted / tilted.sum())
         return mag_i, weight[cell]
 
-    def _redshifts(self, mag_i: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """Redshifts from a log-normal with different widths below and above its median."""
+    def redshifts(
+        self, mag_i: Float[np.ndarray, "*n"], normal: Float[np.ndarray, "*n"]
+    ) -> Float[np.ndarray, "*n"]:
+        """Redshifts from a log-normal with different widths below and above its median.
+
+        Args:
+            mag_i: Magnitudes [mag AB in i].
+            normal: Standard normal numbers.
+        """
+        median, below, above = self._redshift_law(mag_i)
+        width = np.where(normal < 0.0, below, above)
+        return np.clip(np.exp(median + normal * width), Z_MIN, Z_MAX)
+
+    def redshift_density(
+        self, z: Float[np.ndarray, "*n"], mag_i: Float[np.ndarray, "*n"]
+    ) -> Float[np.ndarray, "*n"]:
+        """Density of ln(redshift) among galaxies of a magnitude, times sqrt(2 pi).
+
+        Args:
+            z: Redshifts.
+            mag_i: Magnitudes [mag AB in i].
+        """
+        median, below, above = self._redshift_law(mag_i)
+        offset = np.log(z) - median
+        width = np.where(offset < 0.0, below, above)
+        # each half holds half of the galaxies, whatever its width
+        return np.exp(-0.5 * (offset / width) ** 2) / width
+
+    def brighter(self, mag_i: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+        """Galaxies brighter than a magnitude [1 / arcmin^2].
+
+        Args:
+            mag_i: Limits [mag AB in i].
+        """
+        return 10.0 ** np.interp(mag_i, self.count_mags, np.log10(self.counts))
+
+    def _redshift_law(self, mag_i: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Median of ln(redshift), and its widths below and above."""
         of_bin = np.searchsorted(self.redshift_mags, mag_i)
         low, median, high = (
             np.log(np.asarray(quantile)[of_bin])
             for quantile in (self.redshift_low, self.redshift_median, self.redshift_high)
         )
-        width = np.where(normal < 0.0, median - low, high - median)
-        return np.clip(np.exp(median + normal * width), _Z_MIN, _Z_MAX)
+        return median, median - low, high - median
 
     def _colour(self, z: np.ndarray, colours: Numbers) -> np.ndarray:
         """Colour by redshift, constant beyond the ends."""
