@@ -26,6 +26,10 @@ from stronglens.simulation.relations import (
 )
 from stronglens.simulation.sky import Sky
 
+SIZES_AT = 26.0
+"""Magnitude whose sizes the sources of the training prior have [mag AB in i]."""
+SIZE_SCATTER = 0.35
+"""Scatter of the sources' sizes [dex] (Collett 2015)."""
 _BOX = 1.5  # half-side of the box a source is placed in, in Einstein radii
 _POOL = 8  # systems proposed at a time, per scene wanted
 _SLOPES = (1.6, 2.5)
@@ -181,15 +185,33 @@ def _deflector_light(systems: Columns, rng: np.random.Generator) -> Columns:
 
 
 def _source_light(systems: Columns, rng: np.random.Generator) -> Columns:
-    """Shapes of the sources; the training prior takes sizes at the magnitude of i = 25."""
+    """Shapes of the sources; the training prior takes sizes at one magnitude."""
     n = len(systems["theta_e"])
-    mag = np.where(np.isnan(systems["mag_i_source"]), 25.0, systems["mag_i_source"])
+    mag = np.where(np.isnan(systems["mag_i_source"]), SIZES_AT, systems["mag_i_source"])
     return {
         "r_eff_source": draw_source_sizes(mag, systems["z_source"], rng),
         "n_sersic_source": rng.uniform(0.7, 1.8, n),
         "q_source": one_minus_rayleigh(rng.random(n), 0.3),
         "phi_source": np.pi * rng.random(n),
     }
+
+
+def source_log_size(
+    mag_i: Float[np.ndarray, "*n"], z: Float[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n"]:
+    """Mean log10 of the half-light radius of blue galaxies along the major axis [arcsec].
+
+    Args:
+        mag_i: Magnitudes [mag AB in i].
+        z: Redshifts.
+
+    Reference:
+        Collett 2015: 10^(-(M + 18) / 4) ((1 + z) / 1.6)^-1.2 kpc; M of a galaxy of flat f_nu, whose
+        K-correction is -2.5 log10(1 + z).
+    """
+    absolute = mag_i - distance_modulus(z) + 2.5 * np.log10(1.0 + z)
+    in_kpc = -(absolute + 18.0) / 4.0 - 1.2 * np.log10((1.0 + z) / 1.6)
+    return in_kpc - np.log10(kpc_per_arcsec(z))
 
 
 def draw_source_sizes(
@@ -203,10 +225,7 @@ def draw_source_sizes(
         rng: Source of randomness.
 
     Reference:
-        Collett 2015: 10^(-(M + 18) / 4) ((1 + z) / 1.6)^-1.2 kpc with 0.35 dex scatter; M of a
-        galaxy of flat f_nu, whose K-correction is -2.5 log10(1 + z).
+        Collett 2015: a scatter of 0.35 dex about `source_log_size`.
     """
-    absolute = mag_i - distance_modulus(z) + 2.5 * np.log10(1.0 + z)
-    size = 10.0 ** (-(absolute + 18.0) / 4.0) * ((1.0 + z) / 1.6) ** -1.2
-    size *= 10.0 ** (0.35 * rng.standard_normal(len(z)))
-    return np.clip(size / kpc_per_arcsec(z), 0.04, 1.2)
+    log_size = source_log_size(mag_i, z) + SIZE_SCATTER * rng.standard_normal(len(z))
+    return np.clip(10.0**log_size, 0.04, 1.2)

@@ -11,6 +11,7 @@ from stronglens.core.seeds import numpy_generator
 from stronglens.simulation import counts
 from stronglens.simulation.relations import Columns
 from stronglens.simulation.sky import Sky
+from stronglens.simulation.systems import SIZE_SCATTER, SIZES_AT, source_log_size
 
 _DRAWN_AT = 25.0  # magnitude in i that sources of the training prior are rendered with
 # density of the sky at a typical source of the training prior: makes typical weights about one
@@ -60,8 +61,16 @@ def tune_brightness(
     of_sky = counts.count_density(mag_i) * counts.CATALOGUE.redshift_density(z, mag_i)
     # S/N per magnitude: the density drawn from, which is even in S/N
     of_draw = target * 0.4 * np.log(10.0) * steepness.numpy() / sky.arc_snr_max
-    weight = systems["weight"] * of_sky / of_draw / _TYPICAL
+    weight = systems["weight"] * of_sky / of_draw / _TYPICAL * _size_weight(systems, mag_i)
     return Brightness(factor.float(), mag_i, weight)
+
+
+def _size_weight(systems: Columns, mag_i: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Density of a source's size at its magnitude over that at the one it was drawn for."""
+    log_size, z = np.log10(systems["r_eff_source"]), systems["z_source"]
+    at = (source_log_size(m, z) for m in (mag_i, np.full_like(mag_i, SIZES_AT)))
+    own, drawn = (((log_size - mean) / SIZE_SCATTER) ** 2 for mean in at)
+    return np.exp(-0.5 * (own - drawn))
 
 
 def _factor(
