@@ -14,7 +14,7 @@ from stronglens.lensing.records import MassProfile
 from stronglens.light.records import LightComponent
 from stronglens.simulation.classes import GROUP, scene_classes
 from stronglens.simulation.compose import compose_lensed
-from stronglens.simulation.imperfections import Artefacts
+from stronglens.simulation.imperfections import Artefacts, Jitter
 from stronglens.simulation.lookalikes import look_alikes
 from stronglens.simulation.render import Grid
 from stronglens.simulation.scene import Lensing, LightLayer
@@ -256,3 +256,39 @@ def test_half_light_radius_of_a_disc():
     disc = (np.hypot(x, y) < 20).astype(float)
     # half of the area of a disc of radius 20 lies within 20 / sqrt(2)
     assert half_light_radius(disc) == pytest.approx(20 / 2**0.5, abs=0.3)
+
+
+def _quantile(values, weights, share):
+    order = np.argsort(values)
+    grown = np.cumsum(weights[order])
+    return np.interp(share, grown / grown[-1], values[order])
+
+
+@pytest.mark.slow
+def test_weights_turn_the_training_prior_into_the_sky():
+    still = Jitter(0.0, 3.0, 3.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0)
+    task = dataclasses.replace(
+        TWO_BANDS, bands=("lsst-i",), size=32, shares={"lens": 1.0}, jitter=still, planes=False
+    )
+    drawn = {}
+    for prior, n_blocks in (("sky", 6), ("training", 12)):
+        plan = dataclasses.replace(
+            task, sky=Sky(prior=prior, theta_e_min=0.5, source_mag_faint=28.4)
+        ).plan()
+        blocks = [plan.draw(k, (STACK,))[STACK].truth for k in range(n_blocks)]
+        drawn[prior] = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+    sky, training = (
+        {name: values[(t["arc_snr"] > 5) & (t["arc_snr"] < 100)] for name, values in t.items()}
+        for t in (drawn["sky"], drawn["training"])
+    )
+    # weighted medians of about 250 effective draws: three to four standard errors each
+    for name, allowed in (
+        ("theta_e", 0.12),
+        ("z_lens", 0.08),
+        ("z_source", 0.2),
+        ("sigma_v", 12.0),
+        ("mag_source", 0.3),
+    ):
+        expected = np.median(sky[name])
+        got = _quantile(training[name], training["weight"], 0.5)
+        assert got == pytest.approx(expected, abs=allowed), name

@@ -28,6 +28,8 @@ from stronglens.simulation.sky import Sky
 
 SIZES_AT = 26.0
 """Magnitude whose sizes the sources of the training prior have [mag AB in i]."""
+SIZES = (0.04, 1.2)
+"""Smallest and largest half-light radius of a source [arcsec]."""
 SIZE_SCATTER = 0.35
 """Scatter of the sources' sizes [dex] (Collett 2015)."""
 _BOX = 1.5  # half-side of the box a source is placed in, in Einstein radii
@@ -228,4 +230,4 @@ def draw_source_sizes(
         Collett 2015: a scatter of 0.35 dex about `source_log_size`.
     """
     log_size = source_log_size(mag_i, z) + SIZE_SCATTER * rng.standard_normal(len(z))
-    return np.clip(10.0**log_size, 0.04, 1.2)
+    return np.clip(10.0**log_size, *SIZES)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.special import ndtr
 from torch import Tensor
 
 from stronglens.core.seeds import numpy_generator
 from stronglens.simulation import counts
 from stronglens.simulation.relations import Columns
 from stronglens.simulation.sky import Sky
-from stronglens.simulation.systems import SIZE_SCATTER, SIZES_AT, source_log_size
+from stronglens.simulation.systems import SIZE_SCATTER, SIZES, SIZES_AT, source_log_size
 
 _DRAWN_AT = 25.0  # magnitude in i that sources of the training prior are rendered with
 # density of the sky at a typical source of the training prior: makes typical weights about one
@@ -60,17 +61,24 @@ def tune_brightness(
     z = systems["z_source"]
     of_sky = counts.count_density(mag_i) * counts.CATALOGUE.redshift_density(z, mag_i)
     # S/N per magnitude: the density drawn from, which is even in S/N
-    of_draw = target * 0.4 * np.log(10.0) * steepness.numpy() / sky.arc_snr_max
+    per_magnitude = 0.4 * np.log(10.0) * target * steepness.numpy() / sky.arc_snr_max
+    of_draw = per_magnitude * counts.training_redshift_density(z)
     weight = systems["weight"] * of_sky / of_draw / _TYPICAL * _size_weight(systems, mag_i)
     return Brightness(factor.float(), mag_i, weight)
 
 
 def _size_weight(systems: Columns, mag_i: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Density of a source's size at its magnitude over that at the one it was drawn for."""
-    log_size, z = np.log10(systems["r_eff_source"]), systems["z_source"]
+    """Density of a source's size at its magnitude over that at the one it was drawn for.
+
+    Sizes at the limits stand for all beyond them, so there the shares beyond are compared.
+    """
+    size, z = systems["r_eff_source"], systems["z_source"]
     at = (source_log_size(m, z) for m in (mag_i, np.full_like(mag_i, SIZES_AT)))
-    own, drawn = (((log_size - mean) / SIZE_SCATTER) ** 2 for mean in at)
-    return np.exp(-0.5 * (own - drawn))
+    own, drawn = ((np.log10(size) - mean) / SIZE_SCATTER for mean in at)
+    smallest, largest = SIZES
+    inside = np.exp(-0.5 * (own**2 - drawn**2))
+    below, above = ndtr(own) / ndtr(drawn), ndtr(-own) / ndtr(-drawn)
+    return np.where(size <= smallest, below, np.where(size >= largest, above, inside))
 
 
 def _factor(
