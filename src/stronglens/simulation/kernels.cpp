@@ -4,12 +4,18 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 namespace {
 
 constexpr float kTiny = 1e-14f;
 constexpr float kFloor = -86.0f;  // of base-2 exponents: nothing beside any centre
+constexpr float kFaint = -30.0f;  // 1e-9 of a peak, less than the rounding of the sum
 constexpr int64_t kBlock = 256;   // rays worked on at once, in registers and the first cache
+constexpr int64_t kLanes = 16;    // numbers in a vector register
+
+// Loops run over whole registers: what is left over would be done one by one.
+inline int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 inline float exp2_of(float y) {
   const float whole = __builtin_rintf(y), t = y - whole;
@@ -62,7 +68,7 @@ struct Image {
   int64_t n_components;
 };
 
-// Brightness at up to kBlock positions.
+// Brightness at up to kBlock positions; n is padded.
 void trace(const Image& image, const float* x, const float* y, int64_t n, float* light) {
   constexpr float kLog2 = 0.693147181f;
   float angle[kBlock], ratio[kBlock];
@@ -98,30 +104,42 @@ void trace(const Image& image, const float* x, const float* y, int64_t n, float*
   }
 }
 
-// Replace what is brighter than the core's edge by the mean over n_parts x n_parts rays.
-void refine(const Image& image, const float* x, float y, int64_t n, float core, float cell,
-            int64_t n_parts, float* light) {
-  const int64_t n_fine = n_parts * n_parts, at_once = kBlock / n_fine;
+// Where the rays of a cell lie around its middle.
+struct Cell {
+  float x[kBlock], y[kBlock];
+  int64_t n;
+  Cell(int64_t n_parts, float size) : n(n_parts * n_parts) {
+    for (int64_t k = 0; k < n; ++k) {
+      x[k] = ((k % n_parts + 0.5f) / n_parts - 0.5f) * size;
+      y[k] = ((k / n_parts + 0.5f) / n_parts - 0.5f) * size;
+    }
+  }
+};
+
+// Replace what is brighter than the core's edge by the mean over its cell.
+void refine(const Image& image, const float* x, float y, int64_t n, float core, const Cell& cell,
+            float* light) {
+  const int64_t at_once = kBlock / cell.n;
   float fine_x[kBlock], fine_y[kBlock], fine[kBlock];
   int64_t place[kBlock];
-  int64_t i = 0;
-  while (i < n) {
+  for (int64_t i = 0; i < n;) {
     int64_t count = 0;
     for (; i < n && count < at_once; ++i) {
-      if (!(light[i] > core)) continue;
-      for (int64_t part = 0; part < n_fine; ++part) {
-        const int64_t to = count * n_fine + part;
-        fine_x[to] = x[i] + ((part % n_parts + 0.5f) / n_parts - 0.5f) * cell;
-        fine_y[to] = y + ((part / n_parts + 0.5f) / n_parts - 0.5f) * cell;
-      }
-      place[count++] = i;
+      if (light[i] > core) place[count++] = i;
     }
-    if (count == 0) break;
-    trace(image, fine_x, fine_y, count * n_fine, fine);
+    for (int64_t k = 0; k < count; ++k) {
+      for (int64_t part = 0; part < cell.n; ++part) {
+        fine_x[k * cell.n + part] = x[place[k]] + cell.x[part];
+        fine_y[k * cell.n + part] = y + cell.y[part];
+      }
+    }
+    const int64_t n_rays = count * cell.n;
+    for (int64_t k = n_rays; k < padded(n_rays); ++k) fine_x[k] = fine_y[k] = 0.0f;
+    trace(image, fine_x, fine_y, padded(n_rays), fine);
     for (int64_t k = 0; k < count; ++k) {
       float sum = 0.0f;
-      for (int64_t part = 0; part < n_fine; ++part) sum += fine[k * n_fine + part];
-      light[place[k]] = sum / n_fine;
+      for (int64_t part = 0; part < cell.n; ++part) sum += fine[k * cell.n + part];
+      light[place[k]] = sum / static_cast<float>(cell.n);
     }
   }
 }
@@ -131,23 +149,25 @@ void refine(const Image& image, const float* x, float y, int64_t n, float core, 
 // table: a row per image, as RayConstants.table gives it; core: infinite where nothing is refined.
 extern "C" void trace_sources(const float* table, int64_t n_images, int64_t n_components,
                               const float* x, int64_t width, const float* y, int64_t height,
-                              const float* core, int64_t n_parts, float cell, float* light) {
+                              const float* core, int64_t n_parts, float cell_size, float* light) {
+  const Cell cell(n_parts, cell_size);
   const int64_t n_lines = 2 + 2 * n_components, row_size = 3 * n_lines + 2 + 7 * n_components;
-  float same_y[kBlock];
+  float own_x[kBlock], own_y[kBlock], own[kBlock];
   for (int64_t image = 0; image < n_images; ++image) {
     const float* row = table + image * row_size;
     const float* rest = row + 3 * n_lines;
-    const Image own{row, row + n_lines, row + 2 * n_lines, rest, rest + 2,
-                    rest + 2 + 4 * n_components, n_components};
-    for (int64_t j = 0; j < height; ++j) {
-      for (int64_t start = 0; start < width; start += kBlock) {
-        const int64_t n = width - start < kBlock ? width - start : kBlock;
-        float* out = light + (image * height + j) * width + start;
-        for (int64_t i = 0; i < n; ++i) same_y[i] = y[j];
-        trace(own, x + start, same_y, n, out);
+    const Image constants{row, row + n_lines, row + 2 * n_lines, rest, rest + 2,
+                          rest + 2 + 4 * n_components, n_components};
+    for (int64_t start = 0; start < width; start += kBlock) {
+      const int64_t n = width - start < kBlock ? width - start : kBlock;
+      for (int64_t i = 0; i < padded(n); ++i) own_x[i] = x[start + (i < n ? i : 0)];
+      for (int64_t j = 0; j < height; ++j) {
+        for (int64_t i = 0; i < padded(n); ++i) own_y[i] = y[j];
+        trace(constants, own_x, own_y, padded(n), own);
         if (std::isfinite(core[image])) {
-          refine(own, x + start, y[j], n, core[image], cell, n_parts, out);
+          refine(constants, own_x, y[j], n, core[image], cell, own);
         }
+        std::memcpy(light + (image * height + j) * width + start, own, n * sizeof(float));
       }
     }
   }
@@ -158,24 +178,28 @@ extern "C" void draw_gaussians(const float* exponents, const float* peaks, int64
                                int64_t n_gaussians, const float* x, int64_t width, const float* y,
                                int64_t height, float* image) {
   constexpr float kPerLog = 1.44269504f;
-  for (int64_t k = 0; k < n_images; ++k) {
-    for (int64_t j = 0; j < height; ++j) {
-      float* row = image + (k * height + j) * width;
-      for (int64_t i = 0; i < width; ++i) row[i] = 0.0f;
-      for (int64_t g = 0; g < n_gaussians; ++g) {
-        const float peak = peaks[k * n_gaussians + g];
-        if (peak == 0.0f) continue;
-        const float* e = exponents + (k * n_gaussians + g) * 6;
+  float own_x[kBlock], own[kBlock];
+  for (int64_t start = 0; start < width; start += kBlock) {
+    const int64_t n = width - start < kBlock ? width - start : kBlock;
+    for (int64_t i = 0; i < padded(n); ++i) own_x[i] = x[start + (i < n ? i : 0)];
+    for (int64_t row = 0; row < n_images * height; ++row) {
+      const int64_t k = row / height, j = row % height;
+      for (int64_t i = 0; i < padded(n); ++i) own[i] = 0.0f;
+      for (int64_t g = k * n_gaussians; g < (k + 1) * n_gaussians; ++g) {
+        if (peaks[g] == 0.0f) continue;
+        const float* e = exponents + g * 6;
         const float square = e[0] * kPerLog, linear = (e[1] * y[j] + e[3]) * kPerLog;
         const float constant = ((e[2] * y[j] + e[4]) * y[j] + e[5]) * kPerLog;
         // the largest exponent of the row: narrow Gaussians end before the frame does
-        if (constant - 0.25f * linear * linear / square < -40.0f) continue;
+        if (constant - 0.25f * linear * linear / square < kFaint) continue;
+        const float peak = peaks[g];
 #pragma GCC ivdep
-        for (int64_t i = 0; i < width; ++i) {
-          const float exponent = (square * x[i] + linear) * x[i] + constant;
-          row[i] += peak * exp2_of(exponent > kFloor ? exponent : kFloor);
+        for (int64_t i = 0; i < padded(n); ++i) {
+          const float exponent = (square * own_x[i] + linear) * own_x[i] + constant;
+          own[i] += peak * exp2_of(exponent > kFloor ? exponent : kFloor);
         }
       }
+      std::memcpy(image + row * width + start, own, n * sizeof(float));
     }
   }
 }

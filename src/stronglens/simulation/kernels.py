@@ -1,0 +1,138 @@
+"""The inner loops of the fast path in C++, for machines that have a compiler.
+
+They are built once per process, in a second; without them the same is done in torch, slower.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stronglens.core.errors import MissingDataError
+
+_SOURCE = Path(__file__).with_name("kernels.cpp")
+_FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
+# In order: what not every compiler or processor knows comes first and may fail.
+_TUNINGS = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ())
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The compiled functions; tensors are float32, contiguous and on the CPU."""
+
+    library: ctypes.CDLL
+    """What was built."""
+
+    def trace_sources(
+        self,
+        table: Float[Tensor, "batch constant"],
+        axes: tuple[Float[Tensor, " x"], Float[Tensor, " y"]],
+        core: Float[Tensor, " batch"],
+        n_parts: int,
+        light: Float[Tensor, "batch y x"],
+    ) -> None:
+        """Write the brightness of lensed sources, as `fast_source.trace_source` gives it.
+
+        Args:
+            table: What `RayConstants.table` returned.
+            axes: Positions of columns and rows, evenly spaced [arcsec].
+            core: Brightness above which a ray stands for the mean over its cell.
+            n_parts: Parts along the side of such a cell [-].
+            light: Where the brightness goes.
+        """
+        x, y = axes
+        # 3 (2 + 2 n) coefficients of lines, 2 of the lens and 7 n
+        n_components = (table.shape[1] - 8) // 13
+        cell = float(x[1] - x[0]) if len(x) > 1 else float(y[1] - y[0])
+        self.library.trace_sources(
+            *(_pointer(table), _integer(len(table)), _integer(n_components)),
+            *(_pointer(x), _integer(len(x)), _pointer(y), _integer(len(y))),
+            *(_pointer(core), _integer(n_parts), ctypes.c_float(cell), _pointer(light)),
+        )
+
+    def draw_gaussians(
+        self,
+        exponent: Float[Tensor, "batch gaussian 6"],
+        peak: Float[Tensor, "batch gaussian"],
+        axes: tuple[Float[Tensor, " x"], Float[Tensor, " y"]],
+        image: Float[Tensor, "batch y x"],
+    ) -> None:
+        """Write sums of Gaussians, as `gaussian_light.draw_gaussians` gives them.
+
+        Args:
+            exponent: Coefficients of x^2, x y, y^2, x, y and one.
+            peak: Their values at the centre.
+            axes: Positions of columns and rows [arcsec].
+            image: Where the sums go.
+        """
+        x, y = axes
+        self.library.draw_gaussians(
+            *(_pointer(exponent), _pointer(peak), *(_integer(n) for n in peak.shape)),
+            *(_pointer(x), _integer(len(x)), _pointer(y), _integer(len(y)), _pointer(image)),
+        )
+
+
+def has_compiler() -> bool:
+    """Say whether the kernels can be built here."""
+    return _compiler() is not None
+
+
+@lru_cache(maxsize=1)
+def build_kernels() -> Kernels:
+    """Build the kernels, once per process.
+
+    Returns:
+        The kernels.
+
+    Raises:
+        MissingDataError: There is no C++ compiler, or it cannot build them.
+    """
+    compiler = _compiler()
+    if compiler is None:
+        raise MissingDataError(
+            "compiled=True needs a C++ compiler, and c++, g++ and clang++ are not on the PATH. "
+            "Install one, or pass compiled=False: slower, the same pictures."
+        )
+    message = ""
+    for tuning in _TUNINGS:
+        with tempfile.TemporaryDirectory() as folder:
+            library = Path(folder) / "kernels.so"
+            command = [compiler, *_FLAGS, *tuning, str(_SOURCE), "-o", str(library)]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode == 0:
+                return Kernels(ctypes.CDLL(str(library)))
+            message = result.stderr.strip()
+    raise MissingDataError(
+        f"{compiler} cannot build {_SOURCE.name}: {message[-300:]} Use g++ 11 or clang++ 9 or "
+        "newer, or pass compiled=False."
+    )
+
+
+def fits_kernels(tensor: Tensor) -> bool:
+    """Say whether the kernels work on such tensors.
+
+    Args:
+        tensor: Any parameter of the scenes.
+    """
+    return tensor.dtype is torch.float32 and not tensor.is_cuda
+
+
+def _compiler() -> str | None:
+    names = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+def _integer(value: int) -> ctypes.c_int64:
+    return ctypes.c_int64(value)
+
+
+def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
