@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stronglens.forecasting.task import Forecast as Forecast
     from stronglens.pipelines.task import Quickstart as Quickstart
     from stronglens.scanning.task import Scan as Scan
+    from stronglens.simulation.pictures import draw_lenses as draw_lenses
+    from stronglens.simulation.pictures import render as render
     from stronglens.simulation.task import Simulate as Simulate
     from stronglens.surveys.survey import survey as survey
     from stronglens.training.task import Audit as Audit
@@ -34,9 +36,11 @@ _HOMES = {
     "StronglensError": "stronglens.core.errors",
     "Train": "stronglens.training.task",
     "cite": "stronglens.cli.citations",
+    "draw_lenses": "stronglens.simulation.pictures",
     "load_finder": "stronglens.finders.finder",
     "load_run": "stronglens.cli.runs",
     "open_dataset": "stronglens.data.store",
+    "render": "stronglens.simulation.pictures",
     "survey": "stronglens.surveys.survey",
 }
 
