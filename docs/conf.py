@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import logging
 import os
 from importlib import metadata
+from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -17,7 +19,7 @@ author = "stronglens developers"
 copyright = "2026, stronglens developers"
 version = release = metadata.version("stronglens")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 # other projects' indices need the network, which a build on a closed machine has not
 if "READTHEDOCS" in os.environ:
     extensions.append("sphinx.ext.intersphinx")
@@ -29,9 +31,15 @@ if "READTHEDOCS" in os.environ:
         "torch": ("https://docs.pytorch.org/docs/stable/", None),
     }
 
+# pages that are notebooks run at every build, in a kernel that says nothing of its own
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+os.environ["JUPYTER_PATH"] = str(Path(__file__).parent / "_jupyter")
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 html_theme = "furo"
 html_title = "stronglens"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_jupyter"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"

@@ -106,7 +106,8 @@ def read_filter(entry: str) -> Curve:
         table = np.genfromtxt(path, names=True)
         return Curve(table["Wave"] * 1e4, table[column])
     table = np.loadtxt(path)
-    return Curve(table[:, 0], table[:, 1])
+    # GalSim's files of filters are in nanometres, unlike its spectra
+    return Curve(10.0 * table[:, 0], table[:, 1])
 
 
 def transmission(wavelength: np.ndarray, z: float) -> np.ndarray:

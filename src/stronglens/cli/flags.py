@@ -11,6 +11,7 @@ import itertools
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
@@ -117,10 +118,16 @@ def _command_type(task_type: type[AbstractTask], given: dict[str, Any]) -> type[
         elif not dataclasses.is_dataclass(hint):
             shown = "" if default is None else None
             hint = Annotated[hint, tyro.conf.arg(help=text, help_behavior_hint=shown)]
-        columns.append((field.name, hint, dataclasses.field(default=default, kw_only=True)))
+        # through a factory, since a dataclass refuses a dictionary as its default
+        own = dataclasses.field(default_factory=partial(_itself, default), kw_only=True)
+        columns.append((field.name, hint, own))
     options = Annotated[RunOptions, tyro.conf.OmitArgPrefixes]
     columns.append(("run", options, dataclasses.field(default_factory=RunOptions)))
     return dataclasses.make_dataclass(f"{task_type.__name__}Command", columns, frozen=True)
+
+
+def _itself(value: Any) -> Any:  # noqa: ANN401 - any default
+    return value
 
 
 def _default_of(field: "dataclasses.Field[Any]", given: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -28,7 +28,7 @@ CLEAR = 0.55
 saturated core would not have been selected."""
 COUNT_SLOPE = 0.3
 """Number of stars grows as 10^(0.3 mag) at high latitude (our choice)."""
-COLOUR, COLOUR_SCATTER = 0.35, 0.35
+COLOUR, COLOUR_SCATTER = 0.45, 0.2
 """Half the colour between the first and the last band: mean, scatter (our choice) [mag AB]."""
 BAND_SCATTER = 0.1
 """Scatter of each band about the smooth spectrum of its star (our choice) [mag]."""
@@ -121,6 +121,8 @@ def apply(images: Images, parameters: Parameters, canvas: Canvas) -> Images:
     variance = light / column(gain * n_exposures)
     light = light + variance.sqrt() * each["photon_noise"]
     light, variance, is_full = (_cropped(plane, canvas) for plane in (light, variance, is_full))
+    # noise and other light fill pixels that the star nearly fills
+    is_full = is_full | (images.flux[each["image"], band] + light >= column(level))
     return _blended(images, (light, variance, is_full), each, canvas)
 
 
