@@ -292,3 +292,17 @@ def test_weights_turn_the_training_prior_into_the_sky():
         expected = np.median(sky[name])
         got = _quantile(training[name], training["weight"], 0.5)
         assert got == pytest.approx(expected, abs=allowed), name
+
+
+def test_scenes_do_not_depend_on_how_many_bands_are_made():
+    one = dataclasses.replace(TWO_BANDS, bands=("lsst-i",), sky=Sky(prior="sky", theta_e_min=0.6))
+    two = dataclasses.replace(one, bands=("lsst-g", "lsst-i"))
+    a, b = (task.plan().draw(2, (STACK,))[STACK] for task in (one, two))
+    for name in ("theta_e", "x_source", "mag_source", "mag_deflector_lsst-i"):
+        np.testing.assert_allclose(a.truth[name], b.truth[name], atol=0.25, err_msg=name)
+    np.testing.assert_array_equal(a.truth["scene_class"], b.truth["scene_class"])
+
+
+def test_light_of_deflectors_can_be_left_out():
+    task = dataclasses.replace(TWO_BANDS, bands=("lsst-i",), size=24, deflector_light=False)
+    assert (task.plan().draw(0, (STACK,))[STACK].planes["deflector_light"] == 0).all()

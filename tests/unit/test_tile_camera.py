@@ -76,7 +76,8 @@ def test_noise_of_empty_patches_is_that_of_the_tile(painted):
     sky = block.planes["noise"][block.truth["scene_class"] == "ring"]
     # zero point 27 became 30; the corners of a patch are mostly sky
     rms = 1.4826 * np.median(np.abs(sky - np.median(sky)))
-    assert rms == pytest.approx(RMS * 10 ** (0.4 * 3.0), rel=0.05)
+    # real sources in the patches widen the middle of the distribution by some per cent
+    assert rms == pytest.approx(RMS * 10 ** (0.4 * 3.0), rel=0.1)
     ivar = block.images.ivar[block.truth["scene_class"] == "alone"]
     assert np.median(ivar) ** -0.5 == pytest.approx(rms, rel=0.1)
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from jaxtyping import Float64
 
 from stronglens.core.conventions import flux_from_magnitude, magnitude_from_flux
+from stronglens.core.errors import UnreadableFileError
 from stronglens.core.files import atomic_path
 from stronglens.data.cutout import stack_kernels
 from stronglens.data.detections import Detections, detect, without_background
 from stronglens.data.filters import nearest_band, wavelength
-from stronglens.data.sky_noise import MAX_LAG, SkyNoise, estimate_gain, measure_sky_noise
+from stronglens.data.sky_noise import CELL, MAX_LAG, SkyNoise, estimate_gain, measure_sky_noise
 from stronglens.data.star_psf import MeasuredPsf, describe_kernel, measure_psf
 from stronglens.data.tiles import Tile
 from stronglens.surveys.custom import write_survey
@@ -65,19 +67,18 @@ class MeasuredBand:
 
     @property
     def noise_correlation(self) -> float:
-        """Correlation of neighbours along rows and columns, 0 where it is negative [-].
+        """Correlation of neighbours along rows and columns [-].
 
-        A survey's band has one number for it, which cannot be negative; the whole covariance is
-        saved beside the survey.
+        One number for what the covariance saved beside the survey tells in full.
         """
-        lag = MAX_LAG
-        correlation = self.noise.correlation
-        return float(np.clip((correlation[lag, lag + 1] + correlation[lag + 1, lag]) / 2, 0, 0.49))
+        lag, correlation = MAX_LAG, self.noise.correlation
+        neighbours = (correlation[lag, lag + 1] + correlation[lag + 1, lag]) / 2
+        return float(np.clip(neighbours, -0.49, 0.49))
 
     def to_band_facts(self) -> dict[str, Any]:
         """Fields of a survey's band, the coadd taken as one exposure without read noise.
 
-        Gain and sky together give the measured rms; kernels are named as `write` saves them.
+        Gain and sky together give the measured rms; files are named as `write` saves them.
         """
         is_timed = math.isfinite(self.exposure_time)
         facts = {
@@ -94,7 +95,9 @@ class MeasuredBand:
             "psf_beta": self.psf.beta,
             "psf_kernel": f"psf_{self.name}.fits",
             "noise_scale": 1.0,
+            "noise_scatter": self.noise.scatter,
             "noise_correlation": self.noise_correlation,
+            "noise_covariance": f"noise_{self.name}.fits",
             "sources": self._sources(),
         }
         if math.isfinite(self.saturation):
@@ -119,6 +122,8 @@ class MeasuredBand:
             "psf_fwhm_scatter": f"half-light radii of {psf}",
             "psf_beta": f"Moffat fit to {psf}",
             "psf_kernel": f"{psf}, with the width of the pixels",
+            "noise_scatter": f"rms in squares of {CELL} pixels",
+            "noise_covariance": f"up to {MAX_LAG} pixels apart in {self.noise.n_pixels} of sky",
             "noise_correlation": f"lag 1 in {self.noise.n_pixels} pixels of sky",
         }
 
@@ -133,7 +138,7 @@ class MeasuredSurvey:
     """The bands, in the order of the tile's."""
 
     def to_survey(self) -> Survey:
-        """Record of the survey; its kernels are named, but not written."""
+        """Record of the survey; its files are named, but not written."""
         return Survey(
             name=self.name,
             description=f"measured from the images of {self.name}",
@@ -200,6 +205,35 @@ def completed(tile: Tile, measured: MeasuredSurvey) -> Tile:
     return replace(
         tile, psf=stack_kernels(kernels), gain=gain, ivar=ivar if tile.ivar is None else tile.ivar
     )
+
+
+def read_centred(path: Path | str) -> Float64[np.ndarray, "j k"]:
+    """PSF or noise covariance of a band, as `MeasuredSurvey.write` saves them.
+
+    Args:
+        path: FITS or npy file.
+
+    Raises:
+        UnreadableFileError: No file of either kind, or its array is not a plane of finite values
+            with odd sides and a positive one in the middle.
+    """
+    try:
+        is_plain = str(path).endswith(".npy")
+        values = np.load(path, allow_pickle=False) if is_plain else fits.getdata(path)
+        values = np.asarray(values, np.float64)
+    except (OSError, ValueError, TypeError) as error:
+        raise UnreadableFileError(f"{path} is no FITS or npy file of numbers: {error}.") from error
+    has_middle = values.ndim == 2 and all(n % 2 for n in values.shape)
+    if not has_middle or not np.isfinite(values).all() or not values[_middle(values)] > 0:
+        raise UnreadableFileError(
+            f"{path} is neither a PSF nor a noise covariance: its shape is {values.shape}. It has "
+            "two axes of odd length, finite values and one above 0 in the middle. Save it again."
+        )
+    return values
+
+
+def _middle(values: np.ndarray) -> tuple[int, int]:
+    return values.shape[0] // 2, values.shape[1] // 2
 
 
 def _measure_band(

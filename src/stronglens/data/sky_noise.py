@@ -18,7 +18,10 @@ MAX_LAG = 8
 """Largest distance of pixels whose covariance is measured [pixel]."""
 BLOCK = 10
 """Side of the blocks whose scatter is compared with that of white noise [pixel]."""
+CELL = 48
+"""Side of the squares between which the strength of the noise is compared [pixel]."""
 _FEWEST_PIXELS = 400
+_FEWEST_CELLS = 20
 _CLIP = 5.0
 _STENCIL = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0]) / 6.0
 
@@ -37,6 +40,9 @@ class SkyNoise:
     """Scatter of means of 10 x 10 pixels over that of white noise; NaN where too few are free."""
     n_pixels: int
     """Pixels measured."""
+    scatter: float = 0.0
+    """Scatter of ln(rms) from place to place, where more and fewer exposures overlap; 0 where too
+    few squares are free."""
 
     @property
     def correlation(self) -> Float64[np.ndarray, "j k"]:
@@ -96,6 +102,7 @@ def measure_sky_noise(
         covariance=covariance,
         block_ratio=_block_ratio(values, used, rms),
         n_pixels=int(used.sum()),
+        scatter=_scatter(values, used, covariance),
     )
 
 
@@ -169,6 +176,27 @@ def _covariance(values: np.ndarray, used: np.ndarray) -> Float64[np.ndarray, "j 
     index = np.arange(-MAX_LAG, MAX_LAG + 1)
     window = np.ix_(index, index)
     return products[window] / np.maximum(pairs[window], 1.0)
+
+
+def _scatter(values: np.ndarray, used: np.ndarray, covariance: np.ndarray) -> float:
+    """Half the range of 68 % of ln(rms) between squares, less what chance alone gives.
+
+    Reference:
+        Isserlis 1918, Biometrika 12, 134: the variance of a mean of squares of correlated normal
+        values is twice the sum of the squared covariances over their number, once per pair.
+    """
+    rows, columns = (n // CELL for n in values.shape)
+    shape = (rows, CELL, columns, CELL)
+    inside = (slice(0, rows * CELL), slice(0, columns * CELL))
+    count = used[inside].reshape(shape).sum(axis=(1, 3)).ravel()
+    square = (values[inside] ** 2).reshape(shape).sum(axis=(1, 3)).ravel()
+    free = (count > 0.4 * CELL**2) & (square > 0)
+    if free.sum() < _FEWEST_CELLS:
+        return 0.0
+    low, high = np.quantile(0.5 * np.log(square[free] / count[free]), (0.16, 0.84))
+    correlation = covariance / covariance.max()
+    chance = 0.5 * (correlation**2).sum() / float(np.mean(count[free]))
+    return float(np.sqrt(max((0.5 * (high - low)) ** 2 - chance, 0.0)))
 
 
 def _block_ratio(values: np.ndarray, used: np.ndarray, rms: float) -> float:

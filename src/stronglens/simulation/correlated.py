@@ -74,6 +74,24 @@ def noise_kernel(covariance: Float[Tensor, "*band k_y k_x"]) -> Float[Tensor, "*
     return _unit(torch.fft.fftshift(kernel, dim=(-2, -1)))
 
 
+def wide_share(covariance: Float[Tensor, "k_y k_x"]) -> float:
+    """Share of the variance in structure wider than the lags, such as what is left of the sky.
+
+    A kernel ends at the largest lag; what pixels that far apart have in common is better added to
+    an image as a whole.
+
+    Args:
+        covariance: Covariance of two pixels by their lag along y and x, lag zero in the centre.
+
+    Returns:
+        Mean covariance around the border over the variance, 0 where it is negative [-].
+    """
+    border = torch.ones_like(covariance, dtype=torch.bool)
+    border[1:-1, 1:-1] = False
+    centre = covariance[covariance.shape[0] // 2, covariance.shape[1] // 2]
+    return float((covariance[border].mean() / centre).clamp(0.0, 0.5))
+
+
 def correlated_noise(
     shape: tuple[int, int, int, int],
     kernel: Float[Tensor, "k_y k_x"] | Float[Tensor, "band k_y k_x"],

@@ -104,7 +104,8 @@ def red_deflectors(
     n = len(systems["z_lens"])
     z = systems["z_lens"]
     flux = filters.flux(filters.mag_i_of(systems["absolute_r"], z), z, OLD)
-    flux *= 10.0 ** (-0.4 * 0.04 * rng.standard_normal(flux.shape))
+    # a stream of its own: how many bands there are must not move the draws that follow
+    flux *= 10.0 ** (-0.4 * 0.04 * rng.spawn(1)[0].standard_normal(flux.shape))
     share = rng.uniform(0.45, 0.9, n)
     radius, q, phi = (systems[k] for k in ("r_eff_deflector", "q_light", "phi_light"))
     offset = 0.02 * rng.standard_normal((2, n))
@@ -165,8 +166,9 @@ def mixed_flux(
     rng: np.random.Generator,
     *,
     red: np.ndarray,
+    shares: Float[np.ndarray, "n template"] | None = None,
 ) -> Float[np.ndarray, "n band"]:
-    """Flux of galaxies whose spectra lie at random between the blue templates, or are old.
+    """Flux of galaxies whose spectra lie between the blue templates, or are old.
 
     Args:
         mag_i: Magnitudes [mag AB in i].
@@ -174,13 +176,16 @@ def mixed_flux(
         filters: Bands.
         rng: Source of randomness.
         red: True where the stars are old.
+        shares: Of the blue templates in i, in the order of `BLUE`; at random by default.
     """
-    shares = rng.dirichlet(np.ones(len(BLUE)), len(mag_i))
+    if shares is None:
+        shares = rng.dirichlet(np.ones(len(BLUE)), len(mag_i))
     blue = sum(
         shares[:, k, None] * filters.flux(mag_i, z, template) for k, template in enumerate(BLUE)
     )
     flux = np.where(red[:, None], filters.flux(mag_i, z, OLD), blue)
-    return flux * 10.0 ** (-0.4 * _SCATTER * rng.standard_normal(flux.shape))
+    # a stream of its own: how many bands there are must not move the draws that follow
+    return flux * 10.0 ** (-0.4 * _SCATTER * rng.spawn(1)[0].standard_normal(flux.shape))
 
 
 def star_forming(

@@ -3,7 +3,7 @@
 The scenes come from `survey_set`; kernels and the noise law from `psf` and `noise`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,11 +13,17 @@ from torch import Tensor
 
 from stronglens.core.errors import WrongShapeError
 from stronglens.core.seeds import numpy_generator, torch_generator
-from stronglens.data.measure import read_noise_covariance
+from stronglens.data.measure import read_centred
 from stronglens.simulation.artefacts import BandFacts
 from stronglens.simulation.camera import AbstractCamera, View
-from stronglens.simulation.correlated import correlated_noise, neighbour_kernel, noise_kernel
+from stronglens.simulation.correlated import (
+    correlated_noise,
+    neighbour_kernel,
+    noise_kernel,
+    wide_share,
+)
 from stronglens.simulation.jitter import Jitter, JitterDraw, draw_jitter
+from stronglens.simulation.measured_psf import psf_correction
 from stronglens.simulation.noise import NoiseModel, noise_variance, observe
 from stronglens.simulation.psf import EllipticalMoffat, elliptical_moffat_kernel
 from stronglens.surveys import Band, Survey
@@ -25,6 +31,7 @@ from stronglens.surveys import Band, Survey
 PSF_WIDTHS = 4.0  # half-size of a kernel, in median widths: stars show what is cut off
 # three widths with these shares have the mean and the scatter of a log-normal law
 _NODES, _SHARES = (-(3.0**0.5), 0.0, 3.0**0.5), (1 / 6, 2 / 3, 1 / 6)
+_SHARED_DEPTH = 0.5  # of the variance of ln(noise): bands are exposed in the same pattern
 _GAUSSIAN_BETA = 30.0  # a Moffat profile this steep is a Gaussian to half a per cent of its peak
 
 
@@ -76,11 +83,14 @@ class SurveyCamera(AbstractCamera):
             host_shape=np.full((2, n), np.nan),
             truth={},
             spread=np.where(exposures > 1, scatter, 0.0),
-            jitter=drawn,
+            jitter=replace(drawn, noise_factor=drawn.noise_factor * self._depth(n, rng)),
         )
 
     def kernels(self, view: View, images: slice, pixel_scale: float) -> Float[Tensor, "n band k k"]:
-        """Return the PSF of coadds: the mean of their exposures' Moffat profiles."""
+        """Return the PSF of coadds: the mean of their exposures' Moffat profiles.
+
+        Where the band has a measured kernel, what it differs by from the band's profile is added.
+        """
         own, size = _own(view), self.kernel_size(pixel_scale)
         drawn = own.jitter
         kernel: Tensor | float = 0.0
@@ -103,7 +113,9 @@ class SurveyCamera(AbstractCamera):
             if not own.spread.any():
                 kernel = kernel / share
                 break
-        return torch.as_tensor(kernel).unflatten(0, (-1, len(self.bands)))
+        return torch.as_tensor(kernel).unflatten(0, (-1, len(self.bands))) + torch.stack(
+            [self._correction(band, pixel_scale, size) for band in self.bands]
+        )
 
     def kernel_size(self, pixel_scale: float) -> int:
         """Return the odd side of a kernel at some scale [pixel]."""
@@ -130,11 +142,14 @@ class SurveyCamera(AbstractCamera):
         planes = []
         for k, band in enumerate(self.bands):
             noise_model, plane = self._noise_model(band), noiseless[:, k]
-            kernel = self._noise_kernels[k]
+            kernel, wide = self._noise_kernels[k]
             if kernel is not None:
                 shape = (len(plane), 1, plane.shape[1], plane.shape[2])
-                unit = correlated_noise(shape, kernel, generator)
-                noise = unit[:, 0] * noise_variance(plane, noise_model, band.n_exposures).sqrt()
+                unit = correlated_noise(shape, kernel, generator)[:, 0]
+                if wide:
+                    level = torch.randn((len(plane), 1, 1), generator=generator)
+                    unit = (1.0 - wide) ** 0.5 * unit + wide**0.5 * level
+                noise = unit * noise_variance(plane, noise_model, band.n_exposures).sqrt()
             else:
                 noise = observe(plane, noise_model, band.n_exposures, generator)[0] - plane
             planes.append(noise)
@@ -148,9 +163,29 @@ class SurveyCamera(AbstractCamera):
         )
 
     @cached_property
-    def _noise_kernels(self) -> tuple[Tensor | None, ...]:
-        """What turns white noise into each band's; none where its pixels are independent."""
+    def _noise_kernels(self) -> tuple[tuple[Tensor | None, float], ...]:
+        """What turns white noise into each band's, and the share that whole images have in common.
+
+        No kernel where pixels are independent.
+        """
         return tuple(_noise_kernel(band) for band in self.bands)
+
+    def _correction(self, band: Band, pixel_scale: float, size: int) -> Float[Tensor, "k k"]:
+        """What a measured kernel has more than the formula; 0 where there is none."""
+        if band.psf_kernel is None:
+            return torch.zeros(size, size)
+        formula = (band.psf_fwhm, band.psf_beta or _GAUSSIAN_BETA)
+        scales = (band.pixel_scale, pixel_scale)
+        return psf_correction(read_centred(band.psf_kernel), formula, scales, size)
+
+    def _depth(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "n band"]:
+        """Noise of each image over that of the survey, as exposures overlap where it is."""
+        scatter = np.array([band.noise_scatter for band in self.bands])
+        if not scatter.any():
+            return np.ones((n, len(scatter)))
+        normal = np.sqrt(_SHARED_DEPTH) * rng.standard_normal((n, 1))
+        own = np.sqrt(1 - _SHARED_DEPTH) * rng.standard_normal((n, len(scatter)))
+        return np.exp(scatter * (normal + own))
 
     def _noise_factor(self, view: SurveyView) -> Float[Tensor, "n band 1 1"]:
         scale = np.array([band.noise_scale for band in self.bands])
@@ -177,11 +212,12 @@ class SurveyCamera(AbstractCamera):
         return np.broadcast_to(np.array(beta), view.psf_fwhm.shape)
 
 
-def _noise_kernel(band: Band) -> Float[Tensor, "k_y k_x"] | None:
+def _noise_kernel(band: Band) -> tuple[Float[Tensor, "k_y k_x"] | None, float]:
     if band.noise_covariance is not None:
-        covariance = torch.as_tensor(read_noise_covariance(band.noise_covariance))
-        return noise_kernel(covariance).float()
-    return neighbour_kernel(band.noise_correlation) if band.noise_correlation else None
+        covariance = torch.as_tensor(read_centred(band.noise_covariance))
+        wide = wide_share(covariance)
+        return noise_kernel(covariance - wide * covariance.max()).float(), wide
+    return neighbour_kernel(band.noise_correlation) if band.noise_correlation else None, 0.0
 
 
 def _own(view: View) -> SurveyView:

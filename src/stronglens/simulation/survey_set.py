@@ -153,7 +153,8 @@ class SurveySet(AbstractSimulatedSet):
             source = arcs.observed * bright.factor[:, None, None, None]
             source[torch.as_tensor(~cast.label)] = 0.0
             light, surroundings = self._light((extras, cast.surroundings), view)
-            deflector[torch.as_tensor(replaced | view.has_host)] = 0.0
+            unseen = replaced | view.has_host | (not task.deflector_light)
+            deflector[torch.as_tensor(unseen)] = 0.0
             planes = Planes(source + light, deflector, surroundings)
             seen = self._observed(planes, view, block)
             seen, events = self._with_artefacts(seen, cast, block)

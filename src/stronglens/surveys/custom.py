@@ -16,8 +16,9 @@ from stronglens.core.task import plain_settings
 from stronglens.surveys.records import Band, PublishedDepth, Survey
 
 KERNEL_FILES = (".fits", ".fits.gz", ".npy")
-"""Endings of a file with a measured PSF."""
+"""Endings of a file with a measured PSF or noise covariance."""
 
+_FILE_FIELDS = ("psf_kernel", "noise_covariance")
 _RECORDS = {"survey": Survey, "bands": Band, "depth_published": PublishedDepth}
 
 
@@ -25,10 +26,10 @@ def read_survey(path: Path | str) -> Survey:
     """Read a survey from a TOML file.
 
     Args:
-        path: The file; a psf_kernel in it is looked for beside it.
+        path: The file; a psf_kernel or noise_covariance in it is looked for beside it.
 
     Raises:
-        MissingDataError: There is no such file, or a psf_kernel it names is missing.
+        MissingDataError: There is no such file, or a file it names is missing.
         UnreadableFileError: The file is not TOML.
         OutOfRangeError: A key is unknown, missing or outside its range; every fault is named.
     """
@@ -44,7 +45,7 @@ def read_survey(path: Path | str) -> Survey:
     except ValidationError as error:
         raise _misfit(path, error) from error
     _check_names(path, survey)
-    bands = tuple(_with_kernel(path, band) for band in survey.bands)
+    bands = tuple(_with_files(path, band) for band in survey.bands)
     return dataclasses.replace(survey, bands=bands)
 
 
@@ -84,19 +85,29 @@ def _check_names(path: Path, survey: Survey) -> None:
         )
 
 
-def _with_kernel(path: Path, band: Band) -> Band:
-    """Return the band with the full path of its kernel file, if it has one."""
-    if band.psf_kernel is None:
-        return band
-    kernel = path.parent / band.psf_kernel
-    if not kernel.name.endswith(KERNEL_FILES):
+def _with_files(path: Path, band: Band) -> Band:
+    """Return the band with the full paths of the files it names."""
+    names = {name: getattr(band, name) for name in _FILE_FIELDS}
+    found = {
+        name: str(_file_beside(path, band, name))
+        for name, file in names.items()
+        if file is not None
+    }
+    return dataclasses.replace(band, **found)
+
+
+def _file_beside(path: Path, band: Band, name: str) -> Path:
+    """Return the path of a file that a band names, after making sure that it is there."""
+    given = getattr(band, name)
+    file = path.parent / given
+    if not file.name.endswith(KERNEL_FILES):
         raise OutOfRangeError(
-            f"{path}: psf_kernel={band.psf_kernel!r} of {band.name} ends in none of "
-            f"{', '.join(KERNEL_FILES)}. Save the kernel as one of these."
+            f"{path}: {name}={given!r} of {band.name} ends in none of {', '.join(KERNEL_FILES)}. "
+            "Save it as one of these."
         )
-    if not kernel.is_file():
+    if not file.is_file():
         raise MissingDataError(
-            f"{path}: psf_kernel={band.psf_kernel!r} of {band.name} is not there. Put the file "
-            "beside the TOML file."
+            f"{path}: {name}={given!r} of {band.name} is not there. Put the file beside the TOML "
+            "file."
         )
-    return dataclasses.replace(band, psf_kernel=str(kernel))
+    return file

@@ -69,12 +69,17 @@ class Band:
     """Electrons at which a pixel of one exposure saturates [e-]."""
     noise_scale: Positive = 1.0
     """Factor on the noise of the full stack that sky, photons and read noise do not explain."""
-    noise_correlation: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0
+    noise_scatter: NotNegative = 0.0
+    """Scatter of ln(noise) of the full stack from place to place, as its exposures overlap."""
+    noise_correlation: Annotated[float, Field(gt=-0.5, lt=0.5)] = 0.0
     """Correlation of the noise of neighbouring pixels of the stack, along rows and columns.
 
     Resampling smooths the noise and leaves its sums over many pixels as they were, so depths do not
-    depend on it.
+    depend on it. Interpolation with negative lobes can leave neighbours anticorrelated.
     """
+    noise_covariance: str | None = None
+    """FITS or npy file with the covariance of two pixels' noise by their distance in y and x, lag
+    zero in the middle, of any unit: in place of noise_correlation."""
     depth_published: PublishedDepth | None = None
     """Depth of the full stack as the survey states it."""
 
