@@ -80,6 +80,8 @@ def test_metrics_have_intervals_and_counts(home):
     metrics = json.loads((home / "runs" / "evaluate" / "metrics.json").read_text())
     assert {"n_positive", "n_negative", "confusion", "ms_per_image"} <= set(metrics)
     assert set(metrics["auroc"]) >= {"value", "low", "high"}
+    assert set(metrics["called_lens"]) == {"companions", "lens"}
+    assert metrics["called_lens"]["lens"]["n"] == metrics["n_positive"]
 
 
 def test_the_trained_finder_is_listed(home, capsys):

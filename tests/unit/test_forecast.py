@@ -15,7 +15,6 @@ from stronglens.forecasting.lenses import LensPopulation
 from stronglens.forecasting.noise import StackedBand, highest_snr
 from stronglens.forecasting.observations import FULL_SKY, observations
 from stronglens.forecasting.observing import Watch, observe_without_gradients
-from stronglens.simulation.source_catalogue import SourceCatalogue
 from stronglens.forecasting.strategies import (
     STRATEGIES,
     Exposures,
@@ -25,6 +24,7 @@ from stronglens.forecasting.strategies import (
 )
 from stronglens.forecasting.task import Forecast
 from stronglens.simulation.detectability import LensFacts, is_discoverable
+from stronglens.simulation.source_catalogue import SourceCatalogue
 
 # summary of the catalogue behind Collett 2015: galaxies per arcmin^2, of 238.4 in all
 PER_ARCMIN2 = 34331 / 144.0

@@ -287,7 +287,7 @@ def test_weights_turn_the_training_prior_into_the_sky():
         ("z_lens", 0.08),
         ("z_source", 0.2),
         ("sigma_v", 12.0),
-        ("mag_source", 0.3),
+        ("mag_source", 0.4),
     ):
         expected = np.median(sky[name])
         got = _quantile(training[name], training["weight"], 0.5)

@@ -4,7 +4,7 @@ Reading and writing are in `store`; what the columns of the truth table mean is 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,14 @@ class Images:
     def rows(self, rows: slice) -> "Images":
         """Return some of the images."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Images(**{name: None if a is None else a[rows] for name, a in arrays.items()})
+        return replace(self, **{name: a[rows] for name, a in arrays.items() if a is not None})
 
     @classmethod
     def joined(cls, parts: Sequence["Images"]) -> "Images":
         """Return several sets of images, all with the same arrays, one after the other."""
         arrays = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
-        return cls(**{n: None if a[0] is None else np.concatenate(a) for n, a in arrays.items()})
+        joined = {n: np.concatenate(a) for n, a in arrays.items() if a[0] is not None}
+        return replace(parts[0], **joined)
 
 
 def shard_ranges(n: int, shard: int) -> list[tuple[int, int]]:

@@ -99,12 +99,11 @@ class Simulate(AbstractTask):
         named = self.survey not in {None, presets.get(DECK).survey}
         name = self.preset or (SURVEY if named else DECK)
         preset = presets.get(name)
-        task = dataclasses.replace(
-            self, preset=name, n=self.n or preset.n, survey=self.survey or preset.survey
-        )
-        if preset.kind == "deck":
-            return dataclasses.replace(task, size=self.size or 45, oversample=self.oversample or 2)
-        return dataclasses.replace(task, **_frame(task))
+        given = {"preset": name, "n": self.n, "survey": self.survey}
+        task = dataclasses.replace(self, **_filled(given, n=preset.n, survey=preset.survey))
+        frame = {"size": 45, "oversample": 2} if preset.kind == "deck" else _frame(task)
+        own = {"size": self.size, "oversample": self.oversample}
+        return dataclasses.replace(task, **_filled(own, **frame))
 
     def check(self) -> None:
         """Raise if a number is outside its range."""
@@ -167,7 +166,7 @@ class Simulate(AbstractTask):
 
 
 def _frame(task: Simulate) -> dict[str, Any]:
-    """Return side and oversampling that suit the survey, where they are not given."""
+    """Return side and oversampling that suit the survey."""
     from stronglens.surveys import survey
 
     seen = survey(str(task.survey))
@@ -182,7 +181,12 @@ def _frame(task: Simulate) -> dict[str, Any]:
         # a measured kernel is read in the middle of pixels, and a host is in the middle of one
         scale, oversample = read_tile(str(task.canvas.tile)).pixel_scale, 3
         size = 2 * round(0.5 * _FIELDS[seen.kind] / scale) + 1
-    return {"size": task.size or size, "oversample": task.oversample or oversample}
+    return {"size": size, "oversample": oversample}
+
+
+def _filled(given: dict[str, Any], **usual: Any) -> dict[str, Any]:  # noqa: ANN401 - any setting
+    """Return settings with their usual values where none is given; a zero is given."""
+    return {name: usual.get(name) if value is None else value for name, value in given.items()}
 
 
 def _summary(path: Path, rate: float) -> SimulateResult:
