@@ -25,7 +25,6 @@ def tile(tmp_path_factory):
     folder = tmp_path_factory.mktemp("field")
     n_stars, n_galaxies = 150, 60
     place = rng.uniform(40, SIZE - 40, (2, n_stars + n_galaxies))
-    (place - (SIZE - 1) / 2) * SCALE
     flux = np.concatenate(
         [10 ** rng.uniform(3.3, 4.5, n_stars), 10 ** rng.uniform(3.8, 4.6, n_galaxies)]
     )
