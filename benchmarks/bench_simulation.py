@@ -192,8 +192,8 @@ def _rows(columns: dict[str, Tensor]) -> list[dict[str, float]]:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-WRITTEN = 1000
-"""Scenes that `simulate` makes and writes at a time."""
+WRITTEN = 2000
+"""Scenes that each process of `simulate` makes and writes at a time."""
 
 _LENSTRONOMY: dict[str, Lenstronomy] = {}
 
@@ -232,10 +232,10 @@ def differences(scenes: Scenes, keywords: list[tuple]) -> tuple[float, float]:
     return float((image / theirs.max(axis=(1, 2))).max()), float(angle)
 
 
-def simulate_and_write() -> None:
+def simulate_and_write(workers: int) -> None:
     """Run `stronglens simulate` whole: draws, both classes, stack and single, planes, files."""
     with tempfile.TemporaryDirectory() as folder:
-        Simulate(n=WRITTEN).run(Path(folder) / "set")
+        Simulate(n=WRITTEN * workers, workers=workers).run(Path(folder) / "set")
 
 
 def measure(scenes: Scenes, keywords: list[tuple], n_rounds: int) -> dict[tuple[str, int], float]:
@@ -254,7 +254,7 @@ def measure(scenes: Scenes, keywords: list[tuple], n_rounds: int) -> dict[tuple[
                 "fine": (n_scenes, lambda: ours(scenes, FINE)),
                 "plain": (n_scenes, lambda: ours(scenes, PLAIN)),
                 "like for like": (n_scenes, lambda: ours(scenes, SAME, "linear")),
-                "simulate": (WRITTEN, simulate_and_write),
+                "simulate": (WRITTEN * n, partial(simulate_and_write, n)),
             } | {name: (len(few), partial(in_processes, pool, n, name, few)) for name in WAYS}
 
         for _ in range(n_rounds):
