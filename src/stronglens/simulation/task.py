@@ -14,6 +14,7 @@ from stronglens.core.task import AbstractTask, TaskResult, settings
 from stronglens.simulation.canvas import Canvas
 from stronglens.simulation.classes import check_shares, default_shares
 from stronglens.simulation.imperfections import Artefacts, Jitter
+from stronglens.simulation.picture_settings import Pictures
 from stronglens.simulation.presets import DECK, SURVEY, presets
 from stronglens.simulation.priors import Population
 from stronglens.simulation.sky import Sky
@@ -87,6 +88,8 @@ class Simulate(AbstractTask):
     """How much images of survey presets differ from the survey's facts, in the training prior."""
     artefacts: Artefacts = field(default_factory=Artefacts)
     """What the camera and the coadd add in survey presets."""
+    pictures: Pictures = field(default_factory=Pictures)
+    """Colour pictures of survey presets, as viewers and papers show them."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to render."""
     workers: int = 1
@@ -112,6 +115,7 @@ class Simulate(AbstractTask):
         self.canvas.check()
         self.jitter.check()
         self.artefacts.check()
+        self.pictures.check()
         check_shares(self.shares)
         limits = {
             "n": (self.n, 10, 10**9),
@@ -148,6 +152,7 @@ class Simulate(AbstractTask):
     def plan(self) -> "AbstractSimulatedSet":
         """Return what the settings describe, ready to be drawn block by block."""
         from stronglens.simulation.deck import DeckSet
+        from stronglens.simulation.picture_set import PictureSet
         from stronglens.simulation.survey_set import SurveySet
         from stronglens.surveys import survey
 
@@ -155,7 +160,8 @@ class Simulate(AbstractTask):
         seen = survey(str(task.survey))
         if presets.get(str(task.preset)).kind == "deck":
             return DeckSet(task, seen.bands[0])
-        return SurveySet(task, seen)
+        made = SurveySet(task, seen)
+        return PictureSet(made, task.pictures) if task.pictures.make else made
 
     def work(self, run: RunDirectory) -> SimulateResult:
         """Draw, render and write every shard that is still missing."""
