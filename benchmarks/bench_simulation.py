@@ -36,10 +36,8 @@ from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 from torch import Tensor
 
-from stronglens.core.conventions import (
-    lenstronomy_lens_from_sie_shear,
-    lenstronomy_light_from_sersic,
-)
+from stronglens.core.conventions import circularised_radius
+from stronglens.core.lenstronomy import mass_to_lenstronomy, sersic_to_lenstronomy
 from stronglens.lensing.raytrace import deflection
 from stronglens.lensing.records import SieShear
 from stronglens.light.sersic import Approximation, Sersics, central_brightness, sersic_b
@@ -181,9 +179,12 @@ def lenstronomy_keywords(scenes: Scenes) -> list[tuple]:
         b_n = sersic_b(sersics.n_sersic, "linear")
         values = {field.name: getattr(sersics, field.name)[:, 0] for field in fields(sersics)}
         values["brightness"] = (central_brightness(sersics, b_n) * torch.exp(-b_n))[:, 0]
-        lights.append([lenstronomy_light_from_sersic(one) for one in _rows(values)])
+        values["r_eff_circ"] = circularised_radius(values["r_eff"], values["q"])
+        lights.append([sersic_to_lenstronomy(one) for one in _rows(values)])
     lens = {field.name: getattr(scenes.lens, field.name) for field in fields(scenes.lens)}
-    lenses = [lenstronomy_lens_from_sie_shear(one)[1] for one in _rows(lens)]
+    lenses = [
+        [mass_to_lenstronomy(name, one)[1] for name in ("sie", "shear")] for one in _rows(lens)
+    ]
     return [(a, [b], [c]) for a, b, c in zip(lenses, *lights, strict=True)]
 
 

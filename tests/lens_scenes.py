@@ -13,10 +13,8 @@ from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.Util import image_util
 
-from stronglens.core.conventions import (
-    lenstronomy_lens_from_sie_shear,
-    lenstronomy_light_from_sersic,
-)
+from stronglens.core.conventions import circularised_radius
+from stronglens.core.lenstronomy import mass_to_lenstronomy, sersic_to_lenstronomy
 from stronglens.lensing.records import SieShear
 from stronglens.light.sersic import Sersics, central_brightness, sersic_b
 from stronglens.simulation.render import Grid
@@ -69,8 +67,8 @@ def draw_sersics(
 def lenstronomy_lens(lens: SieShear, k: int) -> tuple[LensModel, list[dict[str, float]]]:
     """Lens k of a batch as lenstronomy's."""
     values = {f.name: float(getattr(lens, f.name)[k]) for f in fields(lens)}
-    names, keywords = lenstronomy_lens_from_sie_shear(values)
-    return LensModel(names), keywords
+    entries = [mass_to_lenstronomy(name, values) for name in ("sie", "shear")]
+    return LensModel([name for name, _ in entries]), [keywords for _, keywords in entries]
 
 
 def lenstronomy_light(sersics: Sersics, k: int) -> tuple[LightModel, list[dict[str, float]]]:
@@ -81,7 +79,8 @@ def lenstronomy_light(sersics: Sersics, k: int) -> tuple[LightModel, list[dict[s
     for c in range(sersics.flux.shape[1]):
         values = {f.name: float(getattr(sersics, f.name)[k, c]) for f in fields(sersics)}
         values["brightness"] = float(brightness[k, c])
-        keywords.append(lenstronomy_light_from_sersic(values))
+        values["r_eff_circ"] = circularised_radius(values["r_eff"], values["q"])
+        keywords.append(sersic_to_lenstronomy(values))
     return LightModel(["SERSIC_ELLIPSE"] * len(keywords)), keywords
 
 

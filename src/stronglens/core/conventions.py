@@ -225,59 +225,6 @@ def major_axis_frame(
     return dx * cos + dy * sin, dy * cos - dx * sin
 
 
-def lenstronomy_lens_from_sie_shear(
-    parameters: Mapping[str, float],
-) -> tuple[list[str], list[dict[str, float]]]:
-    """Arguments of lenstronomy's `LensModel` for an SIE in an external shear.
-
-    Args:
-        parameters: theta_e [arcsec], q [-], phi [rad], x_center, y_center [arcsec], gamma1,
-            gamma2 [-].
-
-    Returns:
-        The list of profile names and the list of their keyword arguments. Einstein radius and
-        ellipticity mean the same in both packages; the shear is centred on the deflector, where
-        lenstronomy's default is the origin.
-    """
-    e1, e2 = ellipticity_from_axis_ratio(parameters["q"], parameters["phi"])
-    sie = {
-        "theta_E": parameters["theta_e"],
-        "e1": float(e1),
-        "e2": float(e2),
-        "center_x": parameters["x_center"],
-        "center_y": parameters["y_center"],
-    }
-    shear = {
-        "gamma1": parameters["gamma1"],
-        "gamma2": parameters["gamma2"],
-        "ra_0": parameters["x_center"],
-        "dec_0": parameters["y_center"],
-    }
-    return ["SIE", "SHEAR"], [sie, shear]
-
-
-def lenstronomy_light_from_sersic(parameters: Mapping[str, float]) -> dict[str, float]:
-    """Keyword arguments of lenstronomy's `SERSIC_ELLIPSE`.
-
-    Args:
-        parameters: brightness [flux per arcsec^2] at r_eff, r_eff [arcsec], n_sersic [-], q [-],
-            phi [rad], x_center, y_center [arcsec].
-
-    Returns:
-        The keyword arguments; `R_sersic` is the circularised radius.
-    """
-    e1, e2 = ellipticity_from_axis_ratio(parameters["q"], parameters["phi"])
-    return {
-        "amp": parameters["brightness"],
-        "R_sersic": float(circularised_radius(parameters["r_eff"], parameters["q"])),
-        "n_sersic": parameters["n_sersic"],
-        "e1": float(e1),
-        "e2": float(e2),
-        "center_x": parameters["x_center"],
-        "center_y": parameters["y_center"],
-    }
-
-
 def _is_spin2(name: str) -> bool:
     return any(part in {"e1", "e2", "gamma1", "gamma2"} for part in name.split("_"))
 
