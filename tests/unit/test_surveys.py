@@ -19,6 +19,7 @@ from stronglens.surveys import (
     limiting_magnitude,
     read_survey,
     survey,
+    with_pixel_scale,
     write_survey,
 )
 from stronglens.surveys.depth import noise_pixels
@@ -179,3 +180,19 @@ def test_a_kernel_is_looked_for_beside_the_file(written, tmp_path):
     path = written("psf.npy", "psf.pickle")
     with pytest.raises(OutOfRangeError, match=r"ends in none of \.fits"):
         read_survey(path)
+
+
+@pytest.mark.parametrize("name", ["hst-acs-f814w", "kids-dr4", "euclid-nisp"])
+@pytest.mark.parametrize("factor", [0.7, 1.0, 1.4])
+def test_other_pixels_leave_the_depth(name: str, factor: float) -> None:
+    seen = survey(name)
+    other = with_pixel_scale(seen, factor * seen.bands[0].pixel_scale)
+    for band, resampled in zip(seen.bands, other.bands, strict=True):
+        assert resampled.pixel_scale == pytest.approx(factor * seen.bands[0].pixel_scale)
+        limits = limiting_magnitude(band, aperture=2.0), limiting_magnitude(resampled, aperture=2.0)
+        assert limits[1] == pytest.approx(limits[0], abs=0.02)
+
+
+def test_pixels_wider_than_the_psf_are_refused() -> None:
+    with pytest.raises(OutOfRangeError, match="does not suit hst-f814w"):
+        with_pixel_scale(survey("hst-acs-f814w"), 0.5)

@@ -46,6 +46,20 @@ def load_weights(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
         MissingDataError: There is no such file.
         UnreadableFileError: The file is corrupted, truncated or not of this kind.
     """
+    return _read(path, with_tensors=True)
+
+
+def load_settings(path: Path) -> dict[str, Any]:
+    """Read the settings alone, which is quick however large the weights are.
+
+    Raises:
+        MissingDataError: There is no such file.
+        UnreadableFileError: The file is corrupted, truncated or not of this kind.
+    """
+    return _read(path, with_tensors=False)[1]
+
+
+def _read(path: Path, *, with_tensors: bool) -> "tuple[dict[str, Tensor], dict[str, Any]]":
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -55,7 +69,8 @@ def load_weights(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(_HEADER)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if with_tensors else ()
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise UnreadableFileError(
             f"weights {path} cannot be read ({error}). Allowed: a complete .safetensors file "

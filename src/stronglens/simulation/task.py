@@ -21,6 +21,7 @@ from stronglens.simulation.sky import Sky
 
 if TYPE_CHECKING:
     from stronglens.simulation.simulated_set import AbstractSimulatedSet
+    from stronglens.surveys import Survey
 
 
 _FIELDS = {"ground": 12.8, "space": 10.0}  # side of the images [arcsec]
@@ -66,6 +67,8 @@ class Simulate(AbstractTask):
     size: int | None = None
     """Side of the images [pixels]; by default 45 for the deck, else 12.8 arcsec from the ground and
     10 arcsec from space."""
+    pixel_scale: float | None = None
+    """Side of a pixel in survey presets [arcsec]; by default the survey's."""
     oversample: int | None = None
     """Sub-pixels per pixel side when rendering; by default 2, and 4 where pixels barely sample the
     PSF."""
@@ -154,10 +157,9 @@ class Simulate(AbstractTask):
         from stronglens.simulation.deck import DeckSet
         from stronglens.simulation.picture_set import PictureSet
         from stronglens.simulation.survey_set import SurveySet
-        from stronglens.surveys import survey
 
         task = self.resolved()
-        seen = survey(str(task.survey))
+        seen = _seen(task)
         if presets.get(str(task.preset)).kind == "deck":
             return DeckSet(task, seen.bands[0])
         made = SurveySet(task, seen)
@@ -171,11 +173,17 @@ class Simulate(AbstractTask):
         return _summary(run.path, rate)
 
 
-def _frame(task: Simulate) -> dict[str, Any]:
-    """Return side and oversampling that suit the survey."""
-    from stronglens.surveys import survey
+def _seen(task: Simulate) -> "Survey":
+    """Return the survey with the pixels that were asked for."""
+    from stronglens.surveys import survey, with_pixel_scale
 
     seen = survey(str(task.survey))
+    return seen if task.pixel_scale is None else with_pixel_scale(seen, task.pixel_scale)
+
+
+def _frame(task: Simulate) -> dict[str, Any]:
+    """Return side and oversampling that suit the survey."""
+    seen = _seen(task)
     for name in task.bands:
         seen.band(name)
     scale, sharpest = seen.bands[0].pixel_scale, min(band.psf_fwhm for band in seen.bands)

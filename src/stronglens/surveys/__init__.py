@@ -14,6 +14,7 @@ from stronglens.surveys import (
 )
 from stronglens.surveys.custom import read_survey, write_survey
 from stronglens.surveys.depth import limiting_magnitude
+from stronglens.surveys.resampled import with_pixel_scale
 from stronglens.surveys.survey import Band, PublishedDepth, Survey, survey, surveys
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "roman",
     "survey",
     "surveys",
+    "with_pixel_scale",
     "write_survey",
 ]

@@ -1,0 +1,128 @@
+"""The trained finders that come with the package, and which of them suits an image.
+
+Each is three files in `weights/`: NAME.safetensors, its recipe NAME.toml and its card NAME.json
+with what it reached on images it had not seen. `tools/train_finder.py` makes them.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stronglens.core.errors import UnknownNameError, unknown_name
+from stronglens.core.files import read_json
+from stronglens.core.weights import load_settings
+from stronglens.data.filters import wavelength
+from stronglens.finders.finder import FinderFacts, finder_facts
+
+FOLDER = Path(__file__).parent / "weights"
+_SAME = 0.03  # difference of ln(wavelength) below which two bands are one filter
+_FAR = 0.14  # and above which one cannot stand for the other
+_COARSEST = math.log(2.0)  # largest difference of ln(pixel scale) that resampling bridges
+
+
+@dataclass(frozen=True)
+class ShippedFinder:
+    """A finder that comes with the package."""
+
+    name: str
+    """Its name."""
+    path: Path
+    """Its weights."""
+    facts: FinderFacts
+    """What it was made for."""
+    card: dict[str, Any]
+    """What it was trained on and what it reached; empty while it has none."""
+
+
+def shipped_finders() -> list[ShippedFinder]:
+    """Every finder that comes with the package, by name."""
+    return [_read(file) for file in sorted(FOLDER.glob("*.safetensors"))]
+
+
+def shipped_finder(name: str) -> ShippedFinder:
+    """Return one finder by its name.
+
+    Raises:
+        UnknownNameError: No finder of that name comes with the package.
+    """
+    file = FOLDER / f"{name}.safetensors"
+    if not file.is_file():
+        raise unknown_name("shipped finder", name, [f.stem for f in FOLDER.glob("*.safetensors")])
+    return _read(file)
+
+
+def choose_finder(
+    bands: Sequence[str],
+    pixel_scale: float | None,
+    finders: Iterable[ShippedFinder] | None = None,
+) -> tuple[ShippedFinder, str]:
+    """Choose the finder whose bands and pixels are nearest to those of an image.
+
+    Every band of the finder must be in the image, or one within 14 % of its wavelength; pixels may
+    differ by a factor of two. Among those, more bands are better than fewer, then the nearer
+    wavelengths, then the nearer pixel scale.
+
+    Args:
+        bands: Bands of the image.
+        pixel_scale: Side of its pixels [arcsec]; None where it is not known.
+        finders: Finders to choose from; by default those that come with the package.
+
+    Returns:
+        The finder, and a sentence that says why.
+
+    Raises:
+        UnknownNameError: None suits.
+    """
+    known = list(shipped_finders() if finders is None else finders)
+    ranked = sorted(
+        (misfit, k)
+        for k, finder in enumerate(known)
+        if (misfit := _misfit(finder.facts, bands, pixel_scale)) is not None
+    )
+    scale = "pixels of unknown size" if pixel_scale is None else f'{pixel_scale:.3g}" pixels'
+    seen = f"bands {','.join(band or 'unknown' for band in bands)} and {scale}"
+    if not ranked:
+        listed = "; ".join(f"{finder.name} ({_wants(finder.facts)})" for finder in known)
+        raise UnknownNameError(
+            f"no finder that comes with stronglens suits an image with {seen}. There are: "
+            f"{listed or 'none'}. Pass --finder with one trained on such images (stronglens "
+            "simulate and train make one)."
+        )
+    chosen = known[ranked[0][1]]
+    reason = f"{chosen.name} ({_wants(chosen.facts)}) is the nearest to {seen}"
+    return chosen, reason
+
+
+def _read(file: Path) -> ShippedFinder:
+    card = file.with_suffix(".json")
+    facts = finder_facts(load_settings(file))
+    return ShippedFinder(file.stem, file, facts, read_json(card) if card.is_file() else {})
+
+
+def _wants(facts: FinderFacts) -> str:
+    return f'{",".join(facts.bands)}, {facts.pixel_scale:.3g}" pixels'
+
+
+def _misfit(
+    facts: FinderFacts, bands: Sequence[str], pixel_scale: float | None
+) -> tuple[int, float, float] | None:
+    """Order of preference, smallest first; None where the finder cannot be used."""
+    distances = [_distance(wanted, bands) for wanted in facts.bands]
+    scale = 0.0 if pixel_scale is None else abs(math.log(pixel_scale / facts.pixel_scale))
+    if max(distances) > _FAR or scale > _COARSEST:
+        return None
+    return -len(facts.bands), round(math.fsum(d for d in distances if d > _SAME), 3), scale
+
+
+def _distance(wanted: str, bands: Sequence[str]) -> float:
+    """Difference of ln(wavelength) to the nearest band; infinite where none is known."""
+    if wanted in bands:
+        return 0.0
+    target = wavelength(wanted)
+    known = [wavelength(band) for band in bands]
+    return min(
+        (abs(math.log(w / target)) for w in known if w is not None and target is not None),
+        default=math.inf,
+    )

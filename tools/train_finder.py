@@ -1,0 +1,96 @@
+"""Train a finder that comes with the package, from its committed recipe, and write its card.
+
+    python tools/train_finder.py NAME [--minutes M] [--runs runs/shipped]
+
+The recipe src/stronglens/finders/weights/NAME.toml has three tables: [simulate] and [train] are
+settings of those tasks, [card] says in words what the finder is for. Images for validation, scaling
+and calibration, and others for the test, are simulated and kept under --runs; an interrupted run
+goes on where it stopped.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import tomllib
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from stronglens.core.errors import StaleCheckpointError
+from stronglens.core.task import AbstractTask
+from stronglens.finders.shipped import FOLDER
+from stronglens.simulation.task import Simulate
+from stronglens.training.task import Evaluate, Train
+
+TEST_SEED = 90_000_001
+"""Added to a recipe's seed for the images of the test."""
+MOST_BYTES = 4_000_000
+
+
+def run(task: AbstractTask, out: Path) -> None:
+    """Run a task unless it has been run there already."""
+    if (out / "result.json").is_file():
+        return
+    task.run(out)
+
+
+def card(name: str, recipe: dict[str, Any], runs: Path) -> dict[str, Any]:
+    """Return what the finder was trained on and what it reached."""
+    results = {part: _json(runs / part / "result.json") for part in ("data", "test", "finder")}
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return {
+        "name": name,
+        **recipe["card"],
+        "recipe": f"{name}.toml",
+        "trained": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": commit,
+        "torch": metadata.version("torch"),
+        "training": {
+            key: results["finder"][key]
+            for key in ("network", "n_parameters", "epochs", "best_epoch", "seconds")
+        },
+        "validation_data": results["data"]["content_hash"],
+        "test_data": {key: results["test"][key] for key in ("n", "n_lens", "content_hash")},
+        "metrics": _json(runs / "report" / "metrics.json"),
+    }
+
+
+def main() -> None:
+    """Simulate, train, test, and put the finder into the package."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="name of a recipe")
+    parser.add_argument("--minutes", type=float, default=None, help="training time instead")
+    parser.add_argument("--workers", type=int, default=1, help="processes that simulate")
+    parser.add_argument("--runs", type=Path, default=Path("runs/shipped"), help="where to work")
+    options = parser.parse_args()
+    recipe = tomllib.loads((FOLDER / f"{options.name}.toml").read_text(encoding="utf-8"))
+    runs = options.runs / options.name
+    data = Simulate.from_dict(recipe["simulate"], "simulate")
+    data = replace(data, workers=options.workers, planes=False)
+    test = replace(data, seed=data.seed + TEST_SEED)
+    run(data, runs / "data")
+    run(test, runs / "test")
+    settings = {**recipe["train"], "data": str(runs / "data")}
+    if options.minutes is not None:
+        settings["max_minutes"] = options.minutes
+    run(Train.from_dict(settings, "train"), runs / "finder")
+    run(Evaluate(finder=runs / "finder", data=runs / "test", split="all"), runs / "report")
+    weights = runs / "finder" / "weights.safetensors"
+    if weights.stat().st_size > MOST_BYTES:
+        raise StaleCheckpointError(f"{weights} has more than {MOST_BYTES:,} bytes; make it small.")
+    shutil.copyfile(weights, FOLDER / f"{options.name}.safetensors")
+    text = json.dumps(card(options.name, recipe, runs), indent=1, ensure_ascii=False)
+    (FOLDER / f"{options.name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
