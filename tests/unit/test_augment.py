@@ -8,9 +8,11 @@ import torch
 from stronglens.data.augment import (
     Views,
     apply_views,
+    augment_cmu,
     augment_d4,
     augment_d4_shift,
     augment_deck,
+    augment_petrillo,
     draw_views,
     view_labels,
 )
@@ -77,7 +79,9 @@ def test_labels_follow_their_images(shift):
     assert torch.equal(after["theta_e"], labels["theta_e"])
 
 
-@pytest.mark.parametrize("augment", [augment_d4, augment_d4_shift, augment_deck])
+@pytest.mark.parametrize(
+    "augment", [augment_d4, augment_d4_shift, augment_deck, augment_cmu, augment_petrillo]
+)
 def test_augmentation_keeps_shape_and_depends_on_the_generator_alone(augment, shape_case):
     images = torch.nan_to_num(shape_case.images())
     one, same, other = (augment(images, generator(seed)) for seed in (1, 1, 2))
@@ -121,3 +125,31 @@ def test_deck_views_turn_by_any_angle_and_shift_by_a_tenth():
     assert distance.min() >= 0
     angles = torch.atan2(pixel_y, pixel_x)
     assert torch.histc(angles, 8, -math.pi, math.pi).min() > 20
+
+
+def test_cmu_views_turn_by_a_quarter_at_most_and_look_larger():
+    size = 61
+    x = torch.full((500,), 2.0)
+    images = blob(x, torch.zeros(500), torch.zeros(500), torch.zeros(500), size=size)
+    peak = augment_cmu(images, generator(5)).flatten(1).argmax(1)
+    pixel_y, pixel_x = peak // size - 30.0, peak % size - 30.0
+    distance = torch.hypot(pixel_x, pixel_y)
+    assert distance.min() > 10 - 0.8
+    assert 10.5 < distance.max() < 10 / 0.9 + 0.8
+    angle = torch.atan2(pixel_y, pixel_x)
+    assert torch.histc(angle, 8, -math.pi, math.pi).min() > 20
+
+
+def test_cmu_views_keep_the_light_of_a_full_field():
+    images = torch.ones(20, 1, 21, 21)
+    assert torch.allclose(augment_cmu(images, generator(2)), images, atol=1e-6)
+
+
+def test_petrillo_views_shift_by_four_pixels_at_most():
+    size = 61
+    zero = torch.zeros(500)
+    peak = augment_petrillo(blob(zero, zero, zero, zero, size=size), generator(5))
+    peak = peak.flatten(1).argmax(1)
+    distance = torch.hypot(peak // size - 30.0, peak % size - 30.0)
+    # four pixels along each axis of the old image, which looks up to a tenth larger
+    assert 4 < distance.max() < math.hypot(4, 4) * 1.1 + 1

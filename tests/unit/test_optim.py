@@ -45,6 +45,13 @@ def test_one_cycle_rises_and_falls_to_nothing():
     assert all(b <= a for a, b in pairwise(values[25:]))
 
 
+def test_step_drops_tenfold_after_each_third():
+    rate = LearningRate(0.1, schedule="step")
+    assert [rate.at(0, n / 120) for n in (0, 39, 40, 79, 80, 120)] == pytest.approx(
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+
+
 def test_cosine_is_half_at_half_time_and_stays_in_range_beyond_the_end():
     rate = LearningRate(0.1, schedule="cosine")
     assert rate.at(0, 0.5) == pytest.approx(0.05)

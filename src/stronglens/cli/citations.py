@@ -66,7 +66,8 @@ def _entries_of_names(settings: dict[str, Any]) -> list[str]:
     if "network" in settings:
         from stronglens.finders import networks
 
-        entries.append(networks.facts(settings["network"])["citation"])
+        citation = networks.facts(settings["network"]).get("citation")
+        entries += [citation] if citation else []
     if "survey" in settings:
         from stronglens.surveys import survey
 

@@ -32,7 +32,6 @@ def print_list(words: Sequence[str]) -> int:
 
 def networks() -> Rows:
     """Return every network with its parameters at the documented input."""
-    from stronglens.finders import build_network, n_parameters
     from stronglens.finders import networks as registry
 
     rows = []
@@ -42,13 +41,23 @@ def networks() -> Rows:
         rows.append(
             {
                 "name": name,
-                "parameters": n_parameters(build_network(name)),
+                "parameters": _n_parameters(name),
                 "input": f"{shape.n_bands}x{shape.height}x{shape.width}",
                 "summary": facts["summary"],
-                "citation": facts["citation"],
+                "citation": facts.get("citation"),
             }
         )
     return rows
+
+
+def _n_parameters(name: str) -> int:
+    """Count the parameters of a network at its documented input, without making its weights."""
+    import torch
+
+    from stronglens.finders import build_network, n_parameters
+
+    with torch.device("meta"):
+        return n_parameters(build_network(name))
 
 
 def surveys() -> Rows:
@@ -116,6 +125,20 @@ def profiles() -> Rows:
     ]
 
 
+def layouts() -> Rows:
+    """Return every layout of survey files."""
+    from stronglens.data.layouts import layouts as registry
+
+    return [
+        {
+            "name": name,
+            "summary": registry.facts(name)["summary"],
+            "citation": registry.get(name).source,
+        }
+        for name in registry.names()
+    ]
+
+
 def finders() -> Rows:
     """Return the trained finders: those shipped with stronglens, and those under runs/."""
     import stronglens.finders
@@ -144,6 +167,7 @@ def finders() -> Rows:
 LISTS: dict[str, Callable[[], Rows]] = {
     "classes": classes,
     "finders": finders,
+    "layouts": layouts,
     "networks": networks,
     "presets": presets,
     "profiles": profiles,

@@ -1,7 +1,8 @@
 """Random views of the same objects for training, on whole batches, with labels that follow.
 
-`d4` and `d4-shift` move pixels without touching their values; `deck` is what the study of 2017 did.
-Whether an image is a lens does not depend on its view, so `label` needs no change in any of them.
+`d4` and `d4-shift` move pixels without touching their values; `deck`, `cmu` and `petrillo` are what
+published systems did. Whether an image is a lens does not depend on its view, so `label` needs no
+change in any of them.
 """
 
 import math
@@ -11,12 +12,18 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
-from torch.nn import functional
 
 from stronglens.core.conventions import flip_labels, turn_labels
+from stronglens.data.warp import Warp, random_signs, uniform, warped
 
 DECK_SHIFT = 0.1
 """Largest shift of the study's augmentation, as a fraction of the image's side."""
+CMU_ZOOM = 0.9
+"""Smallest distance between samples in the augmentation of CMU DeepLens [pixels]."""
+PETRILLO_ZOOM = 1 / 1.1
+"""Smallest distance between samples in Petrillo's augmentation [pixels]."""
+PETRILLO_SHIFT = 4.0
+"""Largest shift in Petrillo's augmentation [pixels]."""
 
 
 @dataclass(frozen=True)
@@ -140,28 +147,67 @@ def augment_deck(
     Returns:
         The transformed images.
     """
-    n, device = len(images), images.device
-    if n == 0:
-        return images
+    n = len(images)
+    angle = uniform(n, -math.pi, math.pi, generator)
+    # a warp counts in half sides, so a shift of a tenth of the side is 0.2
+    shift_x, shift_y = (uniform(n, -2 * DECK_SHIFT, 2 * DECK_SHIFT, generator) for _ in range(2))
+    flip_x, flip_y = (random_signs(n, generator) for _ in range(2))
+    warp = Warp(angle, torch.ones_like(angle), flip_x, flip_y, shift_x, shift_y)
+    return warped(images, warp, mode="nearest", fill="edge")
+
+
+def augment_cmu(
+    images: Float[Tensor, "batch band y x"], generator: Generator
+) -> Float[Tensor, "batch band y x"]:
+    """Random rotation by up to 90 degrees, zoom 0.9 to 1 and flips, as in CMU DeepLens.
+
+    What comes in from outside is the other side of the image.
+
+    Args:
+        images: Images.
+        generator: Source of randomness.
+
+    Returns:
+        The transformed images.
+
+    Reference:
+        Lanusse et al. 2018, MNRAS 473, 3895, and their code.
+    """
+    n = len(images)
+    angle = uniform(n, -math.pi / 2, math.pi / 2, generator)
+    zoom = uniform(n, CMU_ZOOM, 1.0, generator)
+    flip_x, flip_y = (random_signs(n, generator) for _ in range(2))
+    still = torch.zeros_like(angle)
+    return warped(images, Warp(angle, zoom, flip_x, flip_y, still, still), fill="wrap")
+
+
+def augment_petrillo(
+    images: Float[Tensor, "batch band y x"], generator: Generator
+) -> Float[Tensor, "batch band y x"]:
+    """Random rotation by up to 180 degrees, zoom, shift up to four pixels and flips.
+
+    The zoom is log-uniform between 1/1.1 and 1; what comes in from outside mirrors the image.
+
+    Args:
+        images: Images.
+        generator: Source of randomness.
+
+    Returns:
+        The transformed images.
+
+    Reference:
+        Petrillo et al. 2019, MNRAS 482, 807, and their code.
+    """
+    n = len(images)
     height, width = images.shape[-2:]
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(n, generator=generator, device=device)
-
-    angle = uniform(-math.pi, math.pi)
-    # affine_grid counts in half sides, so a shift of a tenth of the side is 0.2
-    shift_x, shift_y = (uniform(-2 * DECK_SHIFT, 2 * DECK_SHIFT) for _ in range(2))
-    flip_x, flip_y = (torch.sign(uniform(-1.0, 1.0)) for _ in range(2))
-    cosine, sine, aspect = torch.cos(angle), torch.sin(angle), height / width
-    rows = [
-        torch.stack([flip_x * cosine, -flip_x * sine * aspect, shift_x], dim=1),
-        torch.stack([flip_y * sine / aspect, flip_y * cosine, shift_y], dim=1),
-    ]
-    matrix = torch.stack(rows, dim=1).to(images.dtype)
-    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
-    return functional.grid_sample(
-        images, grid, mode="nearest", padding_mode="border", align_corners=False
+    angle = uniform(n, 0.0, math.pi, generator)
+    zoom = torch.exp(uniform(n, math.log(PETRILLO_ZOOM), 0.0, generator))
+    flip_x, flip_y = (random_signs(n, generator) for _ in range(2))
+    shift_x, shift_y = (
+        uniform(n, -PETRILLO_SHIFT, PETRILLO_SHIFT, generator) * 2 / side
+        for side in (width, height)
     )
+    return warped(images, Warp(angle, zoom, flip_x, flip_y, shift_x, shift_y), fill="reflect")
 
 
 AUGMENTATIONS = {
@@ -169,6 +215,8 @@ AUGMENTATIONS = {
     "deck": augment_deck,
     "d4": augment_d4,
     "d4-shift": augment_d4_shift,
+    "cmu": augment_cmu,
+    "petrillo": augment_petrillo,
 }
 """Augmentations by name."""
 

@@ -13,7 +13,12 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
-from stronglens.core.errors import MissingDataError, UnreadableFileError, WrongShapeError
+from stronglens.core.errors import (
+    MissingDataError,
+    UnreadableFileError,
+    WrongShapeError,
+    unknown_name,
+)
 from stronglens.core.rundir import check_finished
 from stronglens.core.weights import load_weights, save_weights
 from stronglens.finders.networks import Architecture, InputShape, build_network, networks
@@ -24,6 +29,7 @@ from stronglens.finders.normalise import (
     normalisation_from_settings,
     normalisation_settings,
 )
+from stronglens.finders.views import VIEWS, views_of
 
 WEIGHTS = "weights.safetensors"
 SMALLEST_SIZE = 16
@@ -51,13 +57,20 @@ class FinderFacts:
     """Magnitude of one pixel unit in the training images [mag AB]."""
     threshold: float = 0.5
     """Score above which accuracy on the validation images was best."""
+    views: str = "none"
+    """Views of an image over which its logits are averaged."""
     training: dict[str, Any] = field(default_factory=dict)
     """How it was trained, as plain values."""
+    calibration: dict[str, Any] | None = None
+    """Map from logits to probabilities, as `calibrate.py` reads it; None if not calibrated."""
+    abstention: dict[str, Any] | None = None
+    """What training images look like, as `abstain.py` reads it; None where nobody has measured."""
 
     @property
     def input_shape(self) -> InputShape:
         """Shape of one image."""
-        return InputShape(len(self.bands), self.height, self.width)
+        scale, zero_point, bands = self.pixel_scale, self.zero_point, self.bands
+        return InputShape(len(bands), self.height, self.width, scale, zero_point, bands)
 
     @property
     def any_size(self) -> bool:
@@ -188,9 +201,35 @@ class Finder:
         """Images as the network sees them."""
         return self.normalisation(images)
 
+    def logits_of_normalised(
+        self, normalised: Float[Tensor, "batch band y x"]
+    ) -> Float[Tensor, "batch"]:
+        """Logits of images as the network sees them, averaged over the finder's views."""
+        self.network.eval()
+        with torch.inference_mode():
+            seen = [
+                self.network(view.to(memory_format=torch.channels_last)).float()
+                for view in views_of(normalised, self.facts.views)
+            ]
+        return torch.stack(seen).mean(0)
+
     def with_threshold(self, threshold: float) -> "Finder":
         """Return the same finder with another threshold on the score."""
         facts = replace(self.facts, threshold=threshold)
+        return Finder(self.network, self.normalisation, facts=facts, device=self.device)
+
+    def with_views(self, views: str) -> "Finder":
+        """Return the same finder that averages its logits over other views of each image.
+
+        Args:
+            views: none, flips, turns or d4.
+
+        Raises:
+            UnknownNameError: There are no such views.
+        """
+        if views not in VIEWS:
+            raise unknown_name("views", views, VIEWS)
+        facts = replace(self.facts, views=views)
         return Finder(self.network, self.normalisation, facts=facts, device=self.device)
 
     def save(self, path: Path) -> None:
@@ -203,10 +242,7 @@ class Finder:
         save_weights(path, dict(self.network.state_dict()), settings)
 
     def _logits_of(self, images: PixelImages) -> Float[Tensor, "batch"]:
-        normalised = self.normalisation(images).to(self.device)
-        self.network.eval()
-        with torch.inference_mode():
-            logits = self.network(normalised.to(memory_format=torch.channels_last)).float()
+        logits = self.logits_of_normalised(self.normalisation(images).to(self.device))
         return logits.masked_fill(is_blank(images).to(self.device), torch.nan)
 
     def _check_array(self, flux: np.ndarray) -> None:
@@ -233,17 +269,21 @@ class Finder:
         )
 
 
-def load_finder(path: Path | str, *, device: torch.device | None = None) -> Finder:
+def load_finder(
+    path: Path | str, *, device: torch.device | None = None, views: str | None = None
+) -> Finder:
     """Load a finder from a run directory of `train`, or from its weights file.
 
     Args:
         path: The directory or the .safetensors file.
         device: Where the network shall work; the CPU by default.
+        views: Views to average logits over, instead of the finder's own.
 
     Returns:
         The finder.
 
     Raises:
+        UnknownNameError: There are no such views.
         MissingDataError: There is nothing at `path`, or a directory without weights.
         InterruptedRunError: The training there has not finished.
         UnreadableFileError: The weights cannot be understood.
@@ -255,7 +295,7 @@ def load_finder(path: Path | str, *, device: torch.device | None = None) -> Find
             f"weights {file} are not those of a finder but of a "
             f"{settings.get('kind', 'thing of unknown kind')}. Pass what stronglens train wrote."
         )
-    facts = _facts_from(settings["facts"])
+    facts = finder_facts(settings)
     network = build_network(facts.network, facts.input_shape, facts.architecture)
     try:
         network.load_state_dict(tensors)
@@ -266,7 +306,8 @@ def load_finder(path: Path | str, *, device: torch.device | None = None) -> Find
     device = device or torch.device("cpu")
     network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore
     normalisation = normalisation_from_settings(settings["normalisation"])
-    return Finder(network, normalisation, facts=facts, device=device)
+    finder = Finder(network, normalisation, facts=facts, device=device)
+    return finder if views is None else finder.with_views(views)
 
 
 def sigmoid(logits: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -291,8 +332,9 @@ def _weights_file(path: Path) -> Path:
     return path / WEIGHTS
 
 
-def _facts_from(values: dict[str, Any]) -> FinderFacts:
-    """Build the facts from their JSON form."""
+def finder_facts(settings: dict[str, Any]) -> FinderFacts:
+    """Build the facts from the settings that stand in a weights file."""
+    values = settings["facts"]
     architecture = Architecture(**values["architecture"])
     plain = {**values, "architecture": architecture, "bands": tuple(values["bands"])}
     return FinderFacts(**plain)

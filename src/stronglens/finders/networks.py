@@ -5,19 +5,21 @@ Each family of networks has a file of its own; trained ones are `Finder`s, in `f
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from stronglens.core.errors import OutOfRangeError
 from stronglens.core.registry import Registry
 from stronglens.core.seeds import derived_seed
+from stronglens.finders.views import ViewsName
 
 Loss = Literal["cross-entropy", "focal", "mse", "hinge"]
 Optimiser = Literal["sgd", "rmsprop", "adam", "adamw", "adadelta"]
-Schedule = Literal["constant", "cosine", "one-cycle"]
-Augmentation = Literal["none", "deck", "d4", "d4-shift"]
+Schedule = Literal["constant", "cosine", "one-cycle", "step"]
+Augmentation = Literal["none", "deck", "d4", "d4-shift", "cmu", "petrillo"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -28,6 +30,12 @@ class InputShape:
     n_bands: int
     height: int
     width: int
+    pixel_scale: float | None = None
+    """Side of a pixel [arcsec]; None where the finder does not care."""
+    zero_point: float | None = None
+    """Magnitude of one pixel unit [mag AB]."""
+    bands: tuple[str, ...] = ()
+    """Names of the bands, where they are known."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +52,52 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained unless the user says otherwise."""
+    """How a finder is trained unless the user says otherwise; None where it does not apply."""
 
     normalisation: str
-    loss: Loss
-    optimiser: Optimiser
-    learning_rate: float
-    decay: float
-    weight_decay: float
-    schedule: Schedule
-    batch_size: int
-    epochs: int
-    augmentation: Augmentation
-    precision: Precision
+    loss: Loss | None = None
+    optimiser: Optimiser | None = None
+    learning_rate: float | None = None
+    decay: float | None = None
+    weight_decay: float | None = None
+    schedule: Schedule | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    augmentation: Augmentation | None = None
+    precision: Precision | None = None
+    average: float | None = None
+    """Decay per update of the running mean of the weights that becomes the finder."""
+    clip: float | None = None
+    """Largest norm of the gradient; None for any."""
+    views: ViewsName = "none"
+    """Views of an image over which the logits are averaged when it is scored."""
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What a finder that is no network learns from."""
+
+    images: Float[Tensor, "n band y x"]
+    """Normalised training images."""
+    label: Float[Tensor, "n"]
+    """1 for lenses, 0 for others."""
+    keeps_flux: bool
+    """Whether the images are still in pixel units."""
+    seed: int
+    """Seed of everything drawn."""
 
 
 Factory = Callable[[InputShape, Architecture], nn.Module]
+OwnFit = Callable[[Any, FitData], dict[str, Any]]
+"""Finds the weights of a module in place, and returns what it chose on the way."""
 networks: Registry[Factory] = Registry("network")
-"""Factories by name. Facts: summary, citation, input_shape, architecture, recipe, any_size."""
+"""Factories by name. Facts: summary, citation, input_shape, architecture, recipe, any_size; and for
+a finder that is no network `fit`, an `OwnFit` that takes the place of the training loop."""
+
+
+def own_fit(name: str) -> OwnFit | None:
+    """Way in which a registered finder fits itself; None for networks, which are trained."""
+    return networks.facts(name).get("fit")
 
 
 def architecture_of(
@@ -108,6 +144,22 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "initial-weights"))
         return factory(shape or facts["input_shape"], wanted)
+
+
+def check_network(name: str, shape: InputShape, architecture: Architecture) -> None:
+    """Refuse images that a network cannot take, without the memory that its weights need.
+
+    Args:
+        name: A registered network.
+        shape: Shape of one image.
+        architecture: Width, depth and dropout.
+
+    Raises:
+        OutOfRangeError: The images are too small for its layers, or a setting makes no sense.
+        WrongShapeError: It needs other bands.
+    """
+    with torch.device("meta"):
+        build_network(name, shape, architecture)
 
 
 def n_parameters(network: nn.Module) -> int:

@@ -6,7 +6,7 @@ The arithmetic on pixels is in `stronglens.data.stretch`.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,7 +21,11 @@ from stronglens.data.stretch import (
     sky_sigma,
 )
 
-NormalisationName = Literal["min-max", "sky-asinh"]
+NormalisationName = Literal[
+    "all-challenge", "all-hst", "cmu-ground", "cmu-paper", "cmu-space", "flux", "min-max",
+    "petrillo-sqrt", "sky-asinh",
+]  # fmt: skip
+"""Names of all scalings; those of a published system are defined beside its network."""
 _CHUNK = 2048
 
 
@@ -52,6 +56,9 @@ def is_blank(images: PixelImages) -> Bool[Tensor, "batch"]:
 class AbstractNormalisation(ABC):
     """A scaling whose numbers, if it has any, are found on the training images."""
 
+    keeps_flux: ClassVar[bool] = False
+    """Whether values stay in pixel units, so that magnitudes can be measured."""
+
     @classmethod
     @abstractmethod
     def fit(cls, chunks: Iterable[PixelImages]) -> "AbstractNormalisation":
@@ -59,7 +66,7 @@ class AbstractNormalisation(ABC):
 
     @abstractmethod
     def scale(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
-        """Scale images whose bad pixels are filled already."""
+        """Scale images whose bad pixels are filled already; the mask says which they were."""
 
     def __call__(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
         """Scale images; bad pixels are first set to the median of their image."""
@@ -67,7 +74,7 @@ class AbstractNormalisation(ABC):
         for start in range(0, max(len(images.flux), 1), _CHUNK):
             part = images.rows(start, start + _CHUNK)
             bad = bad_pixels(part.flux, part.mask)
-            parts.append(self.scale(PixelImages(fill_bad(part.flux, bad), part.ivar, part.mask)))
+            parts.append(self.scale(PixelImages(fill_bad(part.flux, bad), part.ivar, bad)))
         return torch.cat(parts)
 
 
@@ -130,6 +137,23 @@ class SkyAsinh(AbstractNormalisation):
         return asinh_stretch(images.flux, self.softening * sigma)
 
 
+@normalisations.register("flux")
+@dataclass(frozen=True)
+class Flux(AbstractNormalisation):
+    """No scaling at all, for finders that measure magnitudes themselves."""
+
+    keeps_flux: ClassVar[bool] = True
+
+    @classmethod
+    def fit(cls, chunks: Iterable[PixelImages]) -> "Flux":
+        """Return the scaling; it has no numbers to find."""
+        return cls()
+
+    def scale(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
+        """Return the images as they are [pixel units]."""
+        return images.flux
+
+
 def normalisation_settings(normalisation: AbstractNormalisation) -> dict[str, Any]:
     """Return name and numbers of a scaling as plain values."""
     kind = type(normalisation)
@@ -139,5 +163,10 @@ def normalisation_settings(normalisation: AbstractNormalisation) -> dict[str, An
 
 def normalisation_from_settings(settings: dict[str, Any]) -> AbstractNormalisation:
     """Build a scaling from what `normalisation_settings` returned."""
-    numbers = {key: value for key, value in settings.items() if key != "name"}
+    numbers = {key: _frozen(value) for key, value in settings.items() if key != "name"}
     return normalisations.get(settings["name"])(**numbers)
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401 - numbers and nested lists of them
+    """Lists, as JSON gives them back, as the tuples they were."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from stronglens.core.seeds import derived_seed
+from stronglens.training.average import WeightAverage
 from stronglens.training.batches import Batch, Batches
 from stronglens.training.journal import Journal, Limits, Memory, Row
 from stronglens.training.optim import LearningRate, build_optimiser
@@ -61,6 +62,11 @@ class Plan:
     """When to stop."""
     device: torch.device
     """Where to work."""
+    average: float | None = None
+    """Decay per update of the running mean of the weights, which is then what is judged and kept;
+    None for the weights themselves."""
+    clip: float | None = None
+    """Largest norm of the gradient; None for any."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +99,16 @@ def fit(problem: Problem, plan: Plan, folder: Path, hooks: Hooks) -> Memory:
     journal = Journal(folder, plan.limits, keep_best=hooks.keep_best, report=hooks.report)
     bar = EpochBar(lambda: journal.memory.rows[-1] if journal.memory.rows else {})
     checkpoint = folder / CHECKPOINT
+    # the mean of the weights takes their place while the journal judges and keeps them
+    averages = [] if plan.average is None else [WeightAverage(problem.network, plan.average)]
     with _quiet_lightning(), torch.random.fork_rng():
         trainer = Trainer(
             max_epochs=plan.limits.epochs if plan.limits.epochs is not None else -1,
             accelerator="gpu" if plan.device.type == "cuda" else "cpu",
             devices=1,
             precision=_PRECISIONS[plan.precision],  # type: ignore[arg-type]
-            callbacks=[bar, journal],
+            gradient_clip_val=plan.clip,
+            callbacks=[bar, journal, *averages],
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,

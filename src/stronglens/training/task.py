@@ -12,7 +12,11 @@ from stronglens.evaluation.estimate import Estimate
 _RECIPE_FIELDS = (
     *("batch_size", "learning_rate", "optimiser", "schedule", "decay", "weight_decay", "loss"),
     *("width", "depth", "dropout", "augmentation", "normalisation", "precision"),
+    *("average", "clip", "views"),
 )
+_OWN_FIT_FIELDS = ("normalisation", "views")
+"""What of a recipe applies to a finder that is no network and fits itself."""
+_LOOP_FIELDS = (*_RECIPE_FIELDS, "epochs", "max_minutes", "early_stop_patience")
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Train(AbstractTask):
     """Learning rate (the highest one of a schedule)."""
     optimiser: Literal["sgd", "rmsprop", "adam", "adamw", "adadelta"] | None = None
     """How weights are updated."""
-    schedule: Literal["constant", "cosine", "one-cycle"] | None = None
+    schedule: Literal["constant", "cosine", "one-cycle", "step"] | None = None
     """How the learning rate changes over the training."""
     decay: float | None = None
     """Decay per update: the learning rate is divided by 1 + decay x updates."""
@@ -82,12 +86,22 @@ class Train(AbstractTask):
     """Blocks of layers: of convolutions and a pooling, or of residuals in each stage."""
     dropout: float | None = None
     """Probability that a feature is dropped before the last layer."""
-    augmentation: Literal["none", "deck", "d4", "d4-shift"] | None = None
-    """Views of the training images: deck turns by any angle, d4 by quarter turns and flips."""
-    normalisation: Literal["min-max", "sky-asinh"] | None = None
-    """Scaling of pixel values."""
+    augmentation: Literal["none", "deck", "d4", "d4-shift", "cmu", "petrillo"] | None = None
+    """Views of the training images: d4 turns by quarters and flips, the others by any angle."""
+    normalisation: (
+        Literal["all-challenge", "all-hst", "cmu-ground", "cmu-paper", "cmu-space", "flux"]
+        | Literal["min-max", "petrillo-sqrt", "sky-asinh"]
+        | None
+    ) = None
+    """Scaling of pixel values; sky-asinh is ours, the others are those of published systems."""
     precision: Literal["float32", "bfloat16"] | None = None
     """Arithmetic of the layers; weights are float32 in both."""
+    average: float | None = None
+    """Decay per update of the running mean of the weights that becomes the finder; 0 for none."""
+    clip: float | None = None
+    """Largest norm of the gradient."""
+    views: Literal["none", "flips", "turns", "d4"] | None = None
+    """Views of an image over which the finder averages its logits when it scores."""
     early_stop_patience: int | None = None
     """Stop after so many epochs without a better validation loss; never by default."""
     n_train: int | None = None
@@ -101,14 +115,14 @@ class Train(AbstractTask):
 
     def resolved(self) -> Self:
         """Fill in what the network's own recipe and architecture say."""
-        from stronglens.finders import networks
+        from stronglens.finders import networks, own_fit
 
-        facts = networks.facts(self.network)
+        facts, fits_itself = networks.facts(self.network), own_fit(self.network) is not None
         recipe, architecture = facts["recipe"], facts["architecture"]
         sources = {"width": architecture, "depth": architecture, "dropout": architecture}
         values = {
             name: getattr(sources.get(name, recipe), name)
-            for name in _RECIPE_FIELDS
+            for name in (_OWN_FIT_FIELDS if fits_itself else _RECIPE_FIELDS)
             if getattr(self, name) is None
         }
         if self.epochs is None and self.max_minutes is None:
@@ -123,16 +137,37 @@ class Train(AbstractTask):
         at_least_one = ("epochs", "batch_size", "width", "depth", "early_stop_patience")
         for name in at_least_one:
             _check_range(name, getattr(self, name), 1, "1 or more")
-        for name in ("decay", "weight_decay", "seed", "workers"):
+        for name in ("decay", "weight_decay", "average", "seed", "workers"):
             _check_range(name, getattr(self, name), 0, "0 or more")
         _check_range("n_train", self.n_train, 2, "2 or more")
-        for name in ("learning_rate", "max_minutes"):
+        for name in ("learning_rate", "max_minutes", "clip"):
             _check_range(name, getattr(self, name), 1e-12, "above 0")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise OutOfRangeError(f"dropout={self.dropout} is no probability. Allowed: [0, 1).")
-        from stronglens.data.store import open_dataset
+        for name in ("dropout", "average"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise OutOfRangeError(f"{name}={value} is outside its range. Allowed: [0, 1).")
+        self._check_network()
 
-        open_dataset(self.data)
+    def _check_network(self) -> None:
+        """Refuse settings that do not apply to the network, and images that it cannot take."""
+        from stronglens.data.store import open_dataset
+        from stronglens.finders import Architecture, InputShape, check_network, networks, own_fit
+
+        architecture = networks.facts(self.network)["architecture"]
+        if own_fit(self.network) is not None:
+            useless = [n for n in _LOOP_FIELDS if getattr(self, n) is not None]
+            for name in [n for n in useless if n not in _OWN_FIT_FIELDS]:
+                raise OutOfRangeError(
+                    f"{name}={getattr(self, name)} does not apply to '{self.network}', which is no "
+                    f"network and fits itself. Allowed: {', '.join(_OWN_FIT_FIELDS)}; leave it out."
+                )
+        else:
+            architecture = Architecture(self.width or 1, self.depth or 1, self.dropout or 0.0)
+        dataset = open_dataset(self.data)
+        height, width = dataset.size
+        scale, zero_point, bands = dataset.pixel_scale, dataset.zero_point, dataset.bands
+        shape = InputShape(len(bands), height, width, scale, zero_point, bands)
+        check_network(self.network, shape, architecture)
 
     def inputs(self) -> dict[str, Path]:
         """Return the dataset."""
@@ -162,7 +197,7 @@ class EvaluateResult(TaskResult):
     tpr10: Estimate
     """The same with fewer than ten false positives."""
     ms_per_image: float
-    """Time to score an image, scaling included [ms]."""
+    """Time to score an image, scaling included; 0 where scores came from a file [ms]."""
 
 
 @settings
@@ -174,18 +209,26 @@ class Evaluate(AbstractTask):
     result_type: ClassVar[type[TaskResult]] = EvaluateResult
     execution_options: ClassVar[frozenset[str]] = frozenset({"device", "batch_size"})
 
-    finder: Path
-    """Run directory of `train`, or a weights file."""
     data: Path
-    """Dataset with truth."""
+    """Dataset with truth; with scores also the challenge's classifications.csv or its folder."""
+    finder: Path | None = None
+    """Run directory of `train`, or a weights file."""
+    scores: Path | None = None
+    """Table of any other code's scores to judge instead: columns object_id and score."""
     split: Literal["train", "validation", "test", "all"] = "test"
     """Which of its images."""
+    prevalence: float = 1e-3
+    """Lenses over all objects on the sky, for purity and lengths of lists."""
+    seconds_per_object: float = 5.0
+    """Time in which a person judges a candidate [s]."""
     seed: int = 1
     """Seed of the bootstrap."""
     n_bootstrap: int = 1000
     """Resamplings behind each interval."""
     level: float = 0.95
     """Probability that an interval holds."""
+    views: Literal["none", "flips", "turns", "d4"] | None = None
+    """Views of an image over which logits are averaged; by default the finder's own."""
     batch_size: int = 256
     """Images per pass."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -196,15 +239,24 @@ class Evaluate(AbstractTask):
         _check_range("n_bootstrap", self.n_bootstrap, 100, "100 or more")
         _check_range("batch_size", self.batch_size, 1, "1 or more")
         _check_range("seed", self.seed, 0, "0 or more")
-        if not 0 < self.level < 1:
-            raise OutOfRangeError(f"level={self.level} is no probability. Allowed: (0, 1).")
+        _check_range("seconds_per_object", self.seconds_per_object, 0, "0 s or more")
+        for name in ("level", "prevalence"):
+            value = getattr(self, name)
+            if not 0 < value < 1:
+                raise OutOfRangeError(f"{name}={value} is no probability. Allowed: (0, 1).")
+        if (self.finder is None) == (self.scores is None):
+            raise OutOfRangeError(
+                f"finder={self.finder} and scores={self.scores}: one of them is judged. Give "
+                "--finder RUN for a finder of stronglens, or --scores FILE.csv for any other code."
+            )
         from stronglens.training.evaluate import open_inputs
 
         open_inputs(self)
 
     def inputs(self) -> dict[str, Path]:
-        """Return finder and dataset."""
-        return {"finder": self.finder, "data": self.data}
+        """Return finder or scores, and dataset."""
+        judged = {"finder": self.finder, "scores": self.scores}
+        return {n: p for n, p in {**judged, "data": self.data}.items() if p is not None}
 
     def work(self, run: RunDirectory) -> EvaluateResult:
         """Evaluate."""
@@ -224,7 +276,11 @@ class AuditResult(TaskResult):
     groups_in_two_splits: int
     """Scenes or hosts that appear in more than one split."""
     has_passed: bool
-    """Whether every AUROC is below 0.60 and no group is shared."""
+    """Whether every AUROC is below 0.60, nothing is in two splits and the finder did not fail."""
+    images_in_two_splits: int = 0
+    """Images that appear in more than one split, pixel by pixel."""
+    finder_failed: tuple[str, ...] = ()
+    """Looks at the finder that it failed, if one was given."""
 
     @property
     def exit_code(self) -> int:
@@ -242,6 +298,8 @@ class Audit(AbstractTask):
 
     data: Path
     """Dataset with truth; its single exposures are audited too if it has them."""
+    finder: Path | None = None
+    """Finder to look at too: rotation, position, pedestal, order, corners alone, shuffled arcs."""
     seed: int = 1
     """Seed of the cross-validation folds."""
     n: int = 4000
@@ -253,8 +311,9 @@ class Audit(AbstractTask):
         _check_range("seed", self.seed, 0, "0 or more")
 
     def inputs(self) -> dict[str, Path]:
-        """Return the dataset."""
-        return {"data": self.data}
+        """Return the dataset, and the finder if there is one."""
+        finder = {} if self.finder is None else {"finder": self.finder}
+        return {"data": self.data, **finder}
 
     def work(self, run: RunDirectory) -> AuditResult:
         """Audit."""

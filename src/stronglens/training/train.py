@@ -23,6 +23,8 @@ from stronglens.finders import (
     FinderFacts,
     build_network,
     n_parameters,
+    networks,
+    own_fit,
     sigmoid,
 )
 from stronglens.finders.finder import WEIGHTS
@@ -43,12 +45,14 @@ from stronglens.training.batches import (
 from stronglens.training.fit import Hooks, Plan, Problem, fit
 from stronglens.training.journal import Limits, Memory, Row
 from stronglens.training.optim import LOSSES, LearningRate
+from stronglens.training.own_fit import fit_at_once
 from stronglens.training.progress import figures_line
+from stronglens.training.scoring import stopping_rows
 from stronglens.training.stream import open_stream
 from stronglens.training.task import Train, TrainResult
 
 LAST_WEIGHTS = "last.safetensors"
-_VALIDATION_BATCH = 256
+_SCORED_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ def train(task: Train, run: RunDirectory) -> TrainResult:
         device = torch_device(task.device)
         lesson = _prepare(task, dataset, device)
         finder = lesson.finder
-        count = f"{n_parameters(finder.network):,} parameters, {lesson.n_train:,} images an epoch"
+        count = f"{lesson.n_train:,} images an epoch"
+        if own_fit(task.network) is None:
+            count = f"{n_parameters(finder.network):,} parameters, {count}"
         run.log(f"{finder!r}: {count}, on {device}")
 
         def report(row: Row) -> None:
@@ -92,10 +98,22 @@ def train(task: Train, run: RunDirectory) -> TrainResult:
             lesson.training,
             lesson.validation,
         )
-        memory = fit(problem, _plan(task, device), run.path, Hooks(keep_best, report))
+        memory = _learn(task, problem, finder, run, Hooks(keep_best, report))
         _with_training(finder, task, len(memory.rows)).save(run.path / LAST_WEIGHTS)
         threshold = _settle(task, lesson, memory, run)
         return _result(task, lesson, memory, threshold, run)
+
+
+def _learn(
+    task: Train, problem: Problem, finder: Finder, run: RunDirectory, hooks: Hooks
+) -> Memory:
+    """Train a network, or let a finder that is none fit itself."""
+    its_own = own_fit(task.network)
+    if its_own is None:
+        return fit(problem, _plan(task, finder.device), run.path, hooks)
+    memory = fit_at_once(finder, its_own, problem, run.path, hooks, seed=task.seed)
+    run.log(f"fitted itself: {finder.facts.training['fit']}")
+    return memory
 
 
 def classification_figures(
@@ -115,7 +133,7 @@ def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
     """Read the images, find the numbers of their scaling, build the network."""
     rows = limited_rows(labelled_rows(dataset, "train"), task.n_train, task.seed)
     rows = usable_rows(dataset, rows)
-    val_rows = usable_rows(dataset, labelled_rows(dataset, "validation"))
+    val_rows = usable_rows(dataset, stopping_rows(dataset))
     kind = normalisations.get(task.normalisation or "sky-asinh")
     normalisation = kind.fit(pixel_chunks(dataset, rows))
 
@@ -123,7 +141,7 @@ def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
         images = normalised_images(dataset, rows, normalisation).to(device)
         return StoredBatches(images, labels_of(dataset, rows).to(device), batch_size, task.seed)
 
-    batch_size = task.batch_size or 1
+    batch_size = task.batch_size or _SCORED_BATCH
     if task.stream:
         training = _streamed(task, dataset, normalisation, len(rows), device)
     else:
@@ -132,7 +150,7 @@ def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
     facts = _facts(task, dataset)
     network = build_network(facts.network, facts.input_shape, facts.architecture, seed=task.seed)
     finder = Finder(network.to(device), normalisation, facts=facts, device=device)
-    return _Lesson(finder, training, stored(val_rows, _VALIDATION_BATCH), len(rows))
+    return _Lesson(finder, training, stored(val_rows, _SCORED_BATCH), len(rows))
 
 
 def _streamed(
@@ -144,19 +162,23 @@ def _streamed(
 ) -> StreamedBatches:
     """Batches of fresh images; their seeds are apart from those of any stored set."""
     stream = open_stream(dataset, task.seed)
-    return StreamedBatches(stream, normalisation, n, task.batch_size or 1, device)
+    return StreamedBatches(stream, normalisation, n, task.batch_size or _SCORED_BATCH, device)
 
 
 def _facts(task: Train, dataset: Dataset) -> FinderFacts:
     height, width = dataset.size
+    architecture = Architecture(task.width or 1, task.depth or 1, task.dropout or 0.0)
+    if own_fit(task.network) is not None:
+        architecture = networks.facts(task.network)["architecture"]
     return FinderFacts(
         network=task.network,
-        architecture=Architecture(task.width or 1, task.depth or 1, task.dropout or 0.0),
+        architecture=architecture,
         bands=dataset.bands,
         height=height,
         width=width,
         pixel_scale=dataset.pixel_scale,
         zero_point=dataset.zero_point,
+        views=task.views or "none",
     )
 
 
@@ -174,12 +196,14 @@ def _plan(task: Train, device: torch.device) -> Plan:
             task.epochs, None if minutes is None else 60 * minutes, task.early_stop_patience
         ),
         device=device,
+        average=task.average or None,
+        clip=task.clip,
     )
 
 
 def _with_training(finder: Finder, task: Train, epoch: int, threshold: float = 0.5) -> Finder:
     """Return the finder with a record of how it was trained."""
-    training = {**task.to_dict(), "epoch": epoch}
+    training = {**finder.facts.training, **task.to_dict(), "epoch": epoch}
     facts = replace(finder.facts, training=training, threshold=threshold)
     return Finder(finder.network, finder.normalisation, facts=facts, device=finder.device)
 
@@ -189,10 +213,8 @@ def _settle(task: Train, lesson: _Lesson, memory: Memory, run: RunDirectory) -> 
     finder = lesson.finder
     tensors, _ = load_weights(run.path / WEIGHTS)
     finder.network.load_state_dict(tensors)
-    finder.network.eval()
-    with torch.inference_mode():
-        batches = lesson.validation.epoch(0)
-        logits = torch.cat([finder.network(batch["image"]).float() for batch in batches])
+    batches = lesson.validation.epoch(0)
+    logits = torch.cat([finder.logits_of_normalised(batch["image"]) for batch in batches])
     labels = lesson.validation.label.cpu().numpy()
     threshold = best_threshold(sigmoid(logits.cpu().numpy()), labels)
     _with_training(finder, task, memory.best_epoch, threshold).save(run.path / WEIGHTS)
@@ -210,7 +232,7 @@ def _result(
     best = memory.rows[memory.best_epoch - 1]
     losses = (np.array([row[name] for row in memory.rows]) for name in ("loss", "val_loss"))
     last = memory.rows[-1]
-    images_seen = last["updates"] * min(task.batch_size or 1, lesson.n_train)
+    images_seen = last["updates"] * min(task.batch_size or lesson.n_train, lesson.n_train)
     return TrainResult(
         path=run.path,
         network=lesson.finder.facts.network,
