@@ -15,6 +15,7 @@ from stronglens.data.colour_pictures import (
     eight_bits,
     through_jpeg,
 )
+from stronglens.finders.normalise import Display, PixelImages
 from stronglens.simulation.picture_set import PictureSet, draw_stretch
 from stronglens.simulation.picture_settings import Pictures
 from stronglens.simulation.task import Simulate
@@ -124,3 +125,9 @@ def test_pictures_of_one_band_are_refused() -> None:
 def test_ranges_that_are_none_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(OutOfRangeError, match=next(iter(values)).split("_")[0]):
         Pictures(**values).check()  # type: ignore[arg-type]
+
+
+def test_pictures_are_scaled_by_one_number() -> None:
+    picture = torch.arange(0.0, 256.0, 16.0).reshape(1, 1, 4, 4).expand(2, 3, 4, 4)
+    scaled = Display()(PixelImages(picture))
+    torch.testing.assert_close(scaled, picture * (4.0 / 255.0))

@@ -22,8 +22,8 @@ from stronglens.data.stretch import (
 )
 
 NormalisationName = Literal[
-    "all-challenge", "all-hst", "cmu-ground", "cmu-paper", "cmu-space", "flux", "min-max",
-    "petrillo-sqrt", "sky-asinh",
+    "all-challenge", "all-hst", "cmu-ground", "cmu-paper", "cmu-space", "display", "flux",
+    "min-max", "petrillo-sqrt", "sky-asinh",
 ]  # fmt: skip
 """Names of all scalings; those of a published system are defined beside its network."""
 _CHUNK = 2048
@@ -135,6 +135,26 @@ class SkyAsinh(AbstractNormalisation):
         """Scaled images: 0 at the sky, about 0.3 at its noise."""
         sigma = sky_sigma(images.flux, images.ivar, images.mask)
         return asinh_stretch(images.flux, self.softening * sigma)
+
+
+@normalisations.register("display")
+@dataclass(frozen=True)
+class Display(AbstractNormalisation):
+    """Display values of 8-bit pictures times one number; they have been stretched already."""
+
+    white: float = 255.0
+    """Largest value of a picture."""
+    top: float = 4.0
+    """What it becomes: about asinh(flux / 3 sigma) in the middle of a bright galaxy."""
+
+    @classmethod
+    def fit(cls, chunks: Iterable[PixelImages]) -> "Display":
+        """Return the scaling; it has no numbers to find."""
+        return cls()
+
+    def scale(self, images: PixelImages) -> Float[Tensor, "batch band y x"]:
+        """Scaled pictures, from 0 to `top`."""
+        return images.flux * (self.top / self.white)
 
 
 @normalisations.register("flux")

@@ -90,10 +90,11 @@ class Train(AbstractTask):
     """Views of the training images: d4 turns by quarters and flips, the others by any angle."""
     normalisation: (
         Literal["all-challenge", "all-hst", "cmu-ground", "cmu-paper", "cmu-space", "flux"]
-        | Literal["min-max", "petrillo-sqrt", "sky-asinh"]
+        | Literal["display", "min-max", "petrillo-sqrt", "sky-asinh"]
         | None
     ) = None
-    """Scaling of pixel values; sky-asinh is ours, the others are those of published systems."""
+    """Scaling of pixel values: sky-asinh for flux, display for pictures (PNG, JPEG); the others are
+    those of published systems."""
     precision: Literal["float32", "bfloat16"] | None = None
     """Arithmetic of the layers; weights are float32 in both."""
     average: float | None = None
