@@ -13,7 +13,17 @@ import stronglens as sl
 from stronglens.cli.main import main
 
 SETTINGS = Path(__file__).parent / "settings"
-CHAIN = ["simulate", "audit", "train", "evaluate", "scan", "forecast"]
+CHAIN = [
+    "simulate",
+    "audit",
+    "train",
+    "evaluate",
+    "explain",
+    "scan",
+    "forecast",
+    "train-posterior",
+    "calibrate-posterior",
+]
 FINE = {"audit": (0, 3)}
 """Exit statuses of a run that worked; an audit of so few images may well not be passed."""
 CLOCK = ("path", "seconds", "images_per_second", "ms_per_image")

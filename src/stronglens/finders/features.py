@@ -48,3 +48,35 @@ def _recorder(name: str, maps: dict[str, Tensor]):  # noqa: ANN202 - torch's own
             maps[label] = output.detach().clone()
 
     return record
+
+
+def penultimate(
+    network: nn.Module, images: Float[Tensor, "batch band y x"]
+) -> Float[Tensor, "batch feature"] | None:
+    """What the last dense layer of a network is given: the image in few numbers.
+
+    Args:
+        network: A network of the register.
+        images: Normalised images.
+
+    Returns:
+        Features, or None where the network has no dense layer with one row an image.
+    """
+    seen: list[Tensor] = []
+
+    def record(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs and inputs[0].ndim == 2 and len(inputs[0]) == len(images):
+            seen[:] = [inputs[0].detach().clone()]
+
+    dense = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    handles = [layer.register_forward_pre_hook(record) for layer in dense]
+    was_training = network.training
+    try:
+        network.eval()
+        with torch.inference_mode():
+            network(images)
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return seen[0] if seen else None

@@ -3,7 +3,8 @@
 The quantities themselves are in `tricks`; the task is in `task`.
 """
 
-from dataclasses import asdict
+import hashlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ from stronglens.core.rundir import RunDirectory
 from stronglens.core.seeds import numpy_generator
 from stronglens.data.layout import TRUTH
 from stronglens.data.store import SPLITS, Dataset, open_dataset
+from stronglens.finders import load_finder
 from stronglens.plots.panels import histograms, panel_table
+from stronglens.training.batches import labelled_rows
+from stronglens.training.shortcuts import groups_seen, shortcuts
 from stronglens.training.task import Audit, AuditResult
-from stronglens.training.tricks import LIMIT, Trick, tricks
+from stronglens.training.tricks import LIMIT, Trick, row_order_auroc, tricks
 
 _SINGLE = "single"
 _PER_CLASS = 3
+_CHUNK = 1000
 
 
 def audit(task: Audit, run: RunDirectory) -> AuditResult:
@@ -44,13 +49,55 @@ def audit(task: Audit, run: RunDirectory) -> AuditResult:
         chosen = numpy_generator(task.seed, "audit", name, split).permutation(rows)[: task.n]
         found[f"{name}{split}"] = _tricks_of(dataset, np.sort(chosen), task.seed)
     first = next(iter(sets.values()))
-    leaks = shared_groups(first)
-    _write(run, found, leaks, first)
+    leaks, copies = shared_groups(first), shared_images(first, task.n)
+    looked = _look_at_finder(task, first, run)
+    _write(run, found, leaks, first, {"images_in_two_splits": copies, **looked.facts})
     draw_figures(task.data, run.path / "figures")
     areas = [(t.auroc, f"{name}: {t.name}") for name, entries in found.items() for t in entries]
     worst = max(areas)
-    passed = worst[0] < LIMIT and leaks == 0
-    return AuditResult(run.path, worst[0], worst[1], leaks, passed)
+    passed = worst[0] < LIMIT and leaks == copies == 0 and not looked.failed
+    return AuditResult(
+        path=run.path,
+        worst_auroc=worst[0],
+        worst=worst[1],
+        groups_in_two_splits=leaks,
+        has_passed=passed,
+        images_in_two_splits=copies,
+        finder_failed=looked.failed,
+    )
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What was seen of a finder."""
+
+    facts: dict[str, Any]
+    failed: tuple[str, ...]
+
+
+def _look_at_finder(task: Audit, dataset: Dataset, run: RunDirectory) -> _Looked:
+    """Look for shortcuts of a finder on test images, and for groups it has been trained on."""
+    if task.finder is None:
+        return _Looked({}, ())
+    finder = load_finder(task.finder)
+    height, width = dataset.size
+    finder.check(dataset.bands, dataset.pixel_scale, height=height, width=width)
+    rows = labelled_rows(dataset, "test")
+    seen = groups_seen(finder, dataset, rows)
+    chosen = np.sort(numpy_generator(task.seed, "audit finder").permutation(rows)[: task.n])
+    looks, refused = shortcuts(finder, dataset, chosen, task.seed)
+    for look in looks:
+        verdict = "passed" if look.has_passed else "FAILED"
+        run.log(f"finder, {look.name}: {look.value:.4f} ({look.meaning}), {verdict}")
+    facts = {
+        "finder": str(task.finder),
+        "n_looked_at": len(chosen),
+        "shortcuts": [{**asdict(look), "has_passed": look.has_passed} for look in looks],
+        "not_looked_at": refused,
+        "test_groups_seen_in_training": seen,
+    }
+    failed = [look.name for look in looks if not look.has_passed]
+    return _Looked(facts, tuple([*failed, *(["seen in training"] if seen else [])]))
 
 
 def shared_groups(dataset: Dataset) -> int:
@@ -60,6 +107,20 @@ def shared_groups(dataset: Dataset) -> int:
     groups = [set(dataset.column("group_id")[dataset.index(split)]) for split in SPLITS]
     pairs = ((0, 1), (0, 2), (1, 2))
     return len(set().union(*(groups[a] & groups[b] for a, b in pairs)))
+
+
+def shared_images(dataset: Dataset, n: int) -> int:
+    """Number of images, of the first n of each split, that appear in more than one split."""
+    kept: list[set[bytes]] = []
+    for split in SPLITS:
+        rows = dataset.index(split)[:n]
+        hashes: set[bytes] = set()
+        for start in range(0, len(rows), _CHUNK):
+            flux = dataset.images(rows[start : start + _CHUNK]).flux
+            hashes |= {hashlib.sha256(image.tobytes()).digest() for image in flux}
+        kept.append(hashes)
+    pairs = ((0, 1), (0, 2), (1, 2))
+    return len(set().union(*(kept[a] & kept[b] for a, b in pairs)))
 
 
 def draw_figures(path: Path, folder: Path) -> None:
@@ -149,13 +210,30 @@ def _tricks_of(dataset: Dataset, rows: Int[np.ndarray, " row"], seed: int) -> li
     return tricks(dataset.images(rows).flux, fwhm, label, seed)
 
 
-def _write(run: RunDirectory, found: dict[str, list[Trick]], leaks: int, dataset: Dataset) -> None:
+def _row_order(dataset: Dataset) -> dict[str, float]:
+    """How well the place in the file tells the classes of each split apart."""
+    areas = {}
+    for split in SPLITS:
+        rows = labelled_rows(dataset, split)
+        areas[split] = row_order_auroc(rows, dataset.column("label")[rows].astype(int))
+    return areas
+
+
+def _write(
+    run: RunDirectory,
+    found: dict[str, list[Trick]],
+    leaks: int,
+    dataset: Dataset,
+    more: dict[str, Any],
+) -> None:
     report = {
         "limit": LIMIT,
         "content_hash": dataset.content_hash(),
         "groups_in_two_splits": leaks,
         "n": {split: len(dataset.index(split)) for split in SPLITS},
         "tricks": {name: [asdict(trick) for trick in entries] for name, entries in found.items()},
+        "row_order_auroc": _row_order(dataset),
+        **more,
     }
     write_json(run.path / "audit.json", report)
     for name, entries in found.items():

@@ -54,6 +54,8 @@ class Scored:
     """Columns of the truth table, as far as they are there."""
     threshold: float
     """The finder's threshold."""
+    p_lens: np.ndarray | None = None
+    """Probabilities at a stated prevalence, of a calibrated finder."""
 
     def only(self, chosen: Bool[np.ndarray, "n"]) -> "Scored":
         """Return the chosen images alone."""
@@ -65,27 +67,26 @@ class Scored:
             labels=self.labels[chosen],
             truth=truth,
             threshold=self.threshold,
+            p_lens=None if self.p_lens is None else self.p_lens[chosen],
         )
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return everything as columns of a table."""
-        return {
+        columns = {
             **self.truth,
             "row": self.rows,
             "label": self.labels,
             "logit": self.logits,
             "score": self.scores,
         }
+        return columns if self.p_lens is None else {**columns, "p_lens": self.p_lens}
 
 
-def draw_figures(
-    finder: Finder, dataset: Dataset, scored: Scored, how: Bootstrap, folder: Path
-) -> None:
-    """Draw every figure of an evaluation into a folder.
+def draw_figures(name: str, scored: Scored, how: Bootstrap, folder: Path) -> None:
+    """Draw the figures that need scores and labels alone into a folder.
 
     Args:
-        finder: The finder that gave the scores.
-        dataset: Where the images are.
+        name: What gave the scores.
         scored: Scores and truth.
         how: How intervals are drawn.
         folder: Where the figures go.
@@ -100,12 +101,15 @@ def draw_figures(
     )
     figures = {
         "confusion": confusion_matrix(counts, subtitle="lens: score above 0.5"),
-        "roc": roc([_roc_band(finder.facts.network, scored, how)]),
+        "roc": roc([_roc_band(name, scored, how)]),
         "scores": score_histograms(scored.scores, scored.labels, threshold=scored.threshold),
     }
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
-    _draw_feature_maps(finder, dataset, scored, folder / "feature_maps.png")
+    for file, figure in figures.items():
+        figure.savefig(folder / f"{file}.png")
+
+
+def draw_galleries(dataset: Dataset, scored: Scored, folder: Path) -> None:
+    """Draw images of the four outcomes, with scores and truth."""
     for name, (label, is_found) in _GALLERIES.items():
         _gallery(dataset, scored, label=label, is_found=is_found, path=folder / f"gallery_{name}")
 
@@ -155,7 +159,7 @@ def _title(scored: Scored, i: int) -> str:
     return "\n".join(lines)
 
 
-def _draw_feature_maps(finder: Finder, dataset: Dataset, scored: Scored, path: Path) -> None:
+def draw_feature_maps(finder: Finder, dataset: Dataset, scored: Scored, path: Path) -> None:
     """Draw what each layer makes of the lens with the highest score; of many, the activations."""
     lenses = np.flatnonzero(scored.labels == 1)
     best = int(lenses[np.argmax(scored.logits[lenses])])
