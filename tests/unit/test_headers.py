@@ -25,6 +25,24 @@ EMPTY = Header()
         ({"BUNIT": "uJy"}, 23.9),
         ({"SURVEY": "DECaLS"}, 22.5),
         ({"PHOTFLAM": 7.0723600e-20, "PHOTPLAM": 8045.0}, 25.9396),
+        (
+            {
+                "PHOTFLAM": 7.0723600e-20,
+                "PHOTPLAM": 8045.0,
+                "BUNIT": "ELECTRONS",
+                "EXPTIME": 100.0,
+            },
+            30.9396,
+        ),
+        (
+            {
+                "PHOTFLAM": 7.0723600e-20,
+                "PHOTPLAM": 8045.0,
+                "BUNIT": "ELECTRONS/S",
+                "EXPTIME": 100.0,
+            },
+            25.9396,
+        ),
         ({"MAGZERO": 0.0, "BUNIT": "ADU"}, math.nan),
         ({"MAGZERO": "unknown"}, math.nan),
         ({"PHOT_C": 26.5}, math.nan),

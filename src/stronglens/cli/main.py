@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stronglens.cli.verbs import GROUPS, Verb, verb_of
+from stronglens.cli.verbs import GROUPS, VERBS, Verb, verb_of
 from stronglens.core.errors import StronglensError
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (StronglensError, OSError) as error:
         print(f"stronglens {first}: {' '.join(str(error).split())}", file=sys.stderr)
-        return WRONG_USE
+        # an error after part of the work says itself how much was done
+        return getattr(error, "exit_code", WRONG_USE)
     except KeyboardInterrupt:
         _say_how_to_go_on(words)
         return INTERRUPTED
@@ -61,11 +62,12 @@ def help_text() -> str:
         "usage: stronglens VERB [settings]",
         "",
     ]
+    width = max(len(name) for name in VERBS) + 2
     for title, verbs in GROUPS.items():
         lines.append(title)
         for name, verb in verbs.items():
-            lines.append(f"  {_styled(f'{name:<12}', BOLD)}{verb.summary}")
-            lines.append(f"{'':<14}{_styled(verb.example, DIM)}")
+            lines.append(f"  {_styled(f'{name:<{width}}', BOLD)}{verb.summary}")
+            lines.append(f"{'':<{width + 2}}{_styled(verb.example, DIM)}")
         lines.append("")
     lines += [
         "stronglens VERB --help lists its settings with their units; stronglens --version",

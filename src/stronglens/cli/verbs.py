@@ -39,6 +39,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens simulate --preset deck --n 2000 --out runs/sims",
             "stronglens.simulation.task:Simulate",
         ),
+        "fetch": Verb(
+            "tiles and targets, cutouts, stacks, pictures → dataset",
+            "stronglens fetch tiles --targets t.csv --out runs/real",
+            "stronglens.data.task:Fetch",
+        ),
         "audit": Verb(
             "dataset → tricks that tell its classes apart without arcs",
             "stronglens audit --data runs/sims",
@@ -51,15 +56,47 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens train --data runs/sims --out runs/finder",
             "stronglens.training.task:Train",
         ),
+        "calibrate": Verb(
+            "finder and dataset → probabilities, promised lists",
+            "stronglens calibrate --finder runs/finder --data runs/sims",
+            "stronglens.training.calibrate_task:Calibrate",
+        ),
         "evaluate": Verb(
             "finder and dataset → metrics with intervals, figures, galleries",
             "stronglens evaluate --finder runs/finder --data runs/sims",
             "stronglens.training.task:Evaluate",
         ),
+        "explain": Verb(
+            "finder and dataset → attribution maps, look-alikes, score without arc",
+            "stronglens explain --finder runs/finder --data runs/sims",
+            "stronglens.training.explain_task:Explain",
+        ),
         "scan": Verb(
-            "finder and FITS cutouts → table of scores, contact sheet",
-            "stronglens scan cutouts/*.fits --finder runs/finder",
+            "finder and tiles or cutouts → candidates, contact sheet",
+            "stronglens scan tiles --targets objects.csv --finder runs/finder",
             "stronglens.scanning.task:Scan",
+        ),
+    },
+    "measurements": {
+        "measure": Verb(
+            "images of lenses → parameters with uncertainties, verdicts, pages",
+            "stronglens measure lens.fits --pixel-scale 0.05 --out runs/measured",
+            "stronglens.measurement.task:Measure",
+        ),
+        "floor": Verb(
+            "lens and image quality → smallest possible errors (Fisher)",
+            "stronglens floor --theta-e 1.2 --arc-snr 100",
+            "stronglens.measurement.task:Floor",
+        ),
+        "train-posterior": Verb(
+            "nothing → network of posteriors, trained on fresh simulated lenses",
+            "stronglens train-posterior --max-minutes 60 --out runs/posterior",
+            "stronglens.measurement.posterior_task:TrainPosterior",
+        ),
+        "calibrate-posterior": Verb(
+            "network of posteriors → certificate inside its weights",
+            "stronglens calibrate-posterior --posterior runs/posterior",
+            "stronglens.measurement.posterior_task:CalibratePosterior",
         ),
     },
     "expectations": {

@@ -16,7 +16,8 @@ from astropy.table import Table
 from stronglens.core.errors import MissingDataError, UnreadableFileError, WrongShapeError
 from stronglens.core.files import atomic_path
 
-_METADATA_KEY = b"stronglens"
+METADATA_KEY = b"stronglens"
+"""Key of the facts in the metadata of a Parquet file."""
 
 
 def write_table(
@@ -38,7 +39,7 @@ def write_table(
     _check_columns(columns)
     table = pa.table({name: _to_arrow(values) for name, values in columns.items()})
     if metadata is not None:
-        table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata)).encode()})
+        table = table.replace_schema_metadata({METADATA_KEY: json.dumps(dict(metadata)).encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
@@ -57,13 +58,13 @@ def read_table(path: Path | str) -> dict[str, np.ndarray]:
         One array per column, all of one length; strings have dtype object.
     """
     table = _open_table(Path(path))
-    return {name: _from_arrow(table.column(name)) for name in table.column_names}
+    return {name: from_arrow(table.column(name)) for name in table.column_names}
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
     """Facts stored with a table by `write_table`; empty when there are none."""
     metadata = _open_table(Path(path)).schema.metadata or {}
-    return json.loads(metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else {}
+    return json.loads(metadata[METADATA_KEY]) if METADATA_KEY in metadata else {}
 
 
 def write_fits_table(
@@ -120,8 +121,8 @@ def _to_arrow(values: np.ndarray) -> pa.Array:
     return pa.array(np.ascontiguousarray(values), from_pandas=True)
 
 
-def _from_arrow(column: pa.ChunkedArray) -> np.ndarray:
-    """Numpy column with null as NaN, or as "" among strings."""
+def from_arrow(column: pa.ChunkedArray) -> np.ndarray:
+    """Numpy column of an Arrow column, with null as NaN, or as "" among strings."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return np.array(["" if value is None else value for value in column.to_pylist()], object)
     return column.to_numpy()

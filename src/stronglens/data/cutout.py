@@ -45,6 +45,10 @@ class Cutout:
     """Declination of the centre, ICRS; NaN where not known [deg]."""
     remarks: tuple[str, ...] = ()
     """What had to be assumed while reading."""
+    x_center: float = 0.0
+    """Column of the object relative to the middle of the image [arcsec]."""
+    y_center: float = 0.0
+    """Row of the object relative to the middle of the image [arcsec]."""
 
     @property
     def height(self) -> int:

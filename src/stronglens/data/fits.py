@@ -51,6 +51,31 @@ def read_cutouts(path: Path | str, hints: Hints | None = None) -> Iterator[Cutou
         UnreadableFileError: Empty, truncated, not FITS, or without an image.
         WrongShapeError: Arrays that do not belong together.
     """
+    for cutout, *others in read_grids(path, hints):
+        left = [
+            f"{band or '?'} ({other.height}x{other.width})"
+            for other in others
+            for band in other.bands
+        ]
+        note = (f"other pixel grids left out: {', '.join(left)}",) if left else ()
+        yield replace(cutout, remarks=(*cutout.remarks, *note))
+
+
+def read_grids(path: Path | str, hints: Hints | None = None) -> Iterator[tuple[Cutout, ...]]:
+    """Objects in a FITS file or folder as in `read_cutouts`, one cutout per pixel grid.
+
+    Args:
+        path: File, or folder with the files of one object.
+        hints: What is known and may not stand in the files.
+
+    Yields:
+        The cutouts of one object: first that of the band wanted, or else of the first band.
+
+    Raises:
+        MissingDataError: There is no such file, or the folder holds no FITS file.
+        UnreadableFileError: Empty, truncated, not FITS, or without an image.
+        WrongShapeError: Arrays that do not belong together.
+    """
     path = Path(path)
     hints = hints or Hints()
     if path.is_dir():
@@ -98,37 +123,38 @@ class _Reader:
 
     def objects(
         self, images: Sequence[Part], companions: Sequence[Part], remarks: tuple[str, ...]
-    ) -> Iterator[Cutout]:
-        """One cutout, or one per entry of a stack."""
+    ) -> Iterator[tuple[Cutout, ...]]:
+        """Cutouts of one object, or of each entry of a stack."""
         first = images[0]
         if len(images) > 1 or not self._is_stack(first):
-            yield self._cutout(images, companions, remarks)
+            yield self._cutouts(images, companions, remarks)
             return
         n = len(first.data)
         for index in range(n):
             entry = _bands_first(replace(first, data=first.data[index]))
             its = [_entry(part, index, first.data) for part in companions]
-            cutout = self._cutout([entry], its, (*remarks, f"read as a stack of {n} objects"))
-            yield replace(cutout, object_id=f"{self.object_id}_{index:0{len(str(n - 1))}d}")
+            grids = self._cutouts([entry], its, (*remarks, f"read as a stack of {n} objects"))
+            name = f"{self.object_id}_{index:0{len(str(n - 1))}d}"
+            yield tuple(replace(cutout, object_id=name) for cutout in grids)
 
     def _is_stack(self, image: Part) -> bool:
         if image.data.ndim == 3:
             return cube_bands(image, self.names, self.hints) is None
         return image.data.ndim == 4
 
-    def _cutout(
+    def _cutouts(
         self, images: Sequence[Part], companions: Sequence[Part], remarks: tuple[str, ...]
-    ) -> Cutout:
-        """Cutout of all bands that share the pixel grid of the band wanted."""
+    ) -> tuple[Cutout, ...]:
+        """Cutouts of all bands, one per pixel grid, that of the band wanted first."""
         planes = [
             plane
             for image in images
             for plane in self._planes(Source(image, _companions_of(image, images, companions)))
         ]
-        planes = self._named(planes)
-        planes, dropped = _one_grid(planes, self.hints)
-        notes = [note for plane in planes for note in plane.remarks]
-        return self._stacked(planes, (*remarks, *dropped, *dict.fromkeys(notes)))
+        return tuple(
+            self._stacked(group, (*remarks, *_notes(group)))
+            for group in _by_grid(self._named(planes), self.hints)
+        )
 
     def _planes(self, source: Source) -> list[Plane]:
         image = source.image
@@ -220,18 +246,18 @@ def _companions_of(image: Part, images: Sequence[Part], companions: Sequence[Par
     return Companions((*same, *common, *rest))
 
 
-def _one_grid(planes: list[Plane], hints: Hints) -> tuple[list[Plane], tuple[str, ...]]:
-    """Planes on the pixel grid of the band wanted, and a remark on those left out."""
-    grids = list(dict.fromkeys(plane.grid for plane in planes))
-    if len(grids) == 1:
-        return planes, ()
+def _notes(planes: Sequence[Plane]) -> tuple[str, ...]:
+    """Remarks on several planes, each once."""
+    return tuple(dict.fromkeys(note for plane in planes for note in plane.remarks))
+
+
+def _by_grid(planes: list[Plane], hints: Hints) -> list[list[Plane]]:
+    """Planes of each pixel grid, that of the band wanted first."""
     bands = [plane.band for plane in planes]
     nearest = [nearest_band(band, bands) for band in hints.wanted]
-    index = next((k for k in nearest if k is not None), None)
-    grid = grids[0] if index is None else planes[index].grid
-    left = [f"{p.band or '?'} ({p.grid[0]}x{p.grid[1]})" for p in planes if p.grid != grid]
-    kept = [plane for plane in planes if plane.grid == grid]
-    return kept, (f"other pixel grids left out: {', '.join(left)}",)
+    index = next((k for k in nearest if k is not None), 0)
+    grids = dict.fromkeys([planes[index].grid, *(plane.grid for plane in planes)])
+    return [[plane for plane in planes if plane.grid == grid] for grid in grids]
 
 
 def _check_square(source: str, sky: Astrometry) -> None:

@@ -181,9 +181,16 @@ def _zero_point_from_unit(header: Header, pixel_scale: float) -> float:
 
 
 def _zero_point_from_hst(header: Header, primary: Header) -> float:
-    """Zero point of an HST image in electrons or counts per second, else NaN [mag AB]."""
+    """Zero point of an HST image in electrons or counts, per second or not, else NaN [mag AB]."""
     inverse = numbers(header, ("PHOTFLAM",)) or numbers(primary, ("PHOTFLAM",))
     pivot = numbers(header, ("PHOTPLAM",)) or numbers(primary, ("PHOTPLAM",))
     if not inverse or not pivot or inverse[0] <= 0 or pivot[0] <= 0:
         return math.nan
-    return -2.5 * math.log10(inverse[0]) - 5 * math.log10(pivot[0]) - 2.408
+    rate = -2.5 * math.log10(inverse[0]) - 5 * math.log10(pivot[0]) - 2.408
+    exposure = numbers(header, ("EXPTIME",)) or numbers(primary, ("EXPTIME",))
+    unit = str(_value(header, "BUNIT") or _value(primary, "BUNIT")).strip().lower()
+    # PHOTFLAM is for a unit per second; images in electrons or counts hold the whole exposure
+    is_total = unit in ("electrons", "electron", "e-", "counts", "count", "adu", "dn")
+    if is_total and exposure and exposure[0] > 0:
+        return rate + 2.5 * math.log10(exposure[0])
+    return rate

@@ -3,6 +3,7 @@
 Reading and writing are in `store`; what the columns of the truth table mean is in the docs.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -28,9 +29,9 @@ class ImageFacts:
     bands: tuple[str, ...]
     """Names of the bands, in the order of the band axis."""
     pixel_scale: float
-    """Side of a pixel [arcsec]."""
+    """Side of a pixel; NaN where not known [arcsec]."""
     zero_point: float
-    """Magnitude of one pixel unit [mag AB]."""
+    """Magnitude of one pixel unit; NaN where not known, as in pictures [mag AB]."""
     height: int
     """Number of rows."""
     width: int
@@ -44,8 +45,9 @@ class ImageFacts:
         """Return the facts as the attributes of the grid's Zarr group."""
         return {
             "bands": list(self.bands),
-            "pixel_scale": self.pixel_scale,
-            "zero_point": self.zero_point,
+            # JSON has no NaN; what is not known is null
+            "pixel_scale": self.pixel_scale if math.isfinite(self.pixel_scale) else None,
+            "zero_point": self.zero_point if math.isfinite(self.zero_point) else None,
             "unit": self.unit,
             "format_version": FORMAT_VERSION,
         }

@@ -17,18 +17,20 @@ from astropy.utils.exceptions import AstropyWarning
 
 from stronglens.core.errors import MissingDataError, UnreadableFileError
 
-Role = Literal["image", "sigma", "variance", "ivar", "weight", "flags", "mask", "psf", "other"]
+Role = Literal[
+    "image", "sigma", "variance", "ivar", "weight", "flags", "mask", "psf", "fwhm", "other"
+]  # fmt: skip
 
 FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz", ".fits.bz2")
 """Endings of the files that a folder is searched for."""
 
-_ROLES: dict[str, Role] = {
+ROLES: dict[str, Role] = {
     **dict.fromkeys(("sci", "science", "image", "img", "bgsub", "flux", "data", "counts"), "image"),
     **dict.fromkeys(("rms", "noise", "err", "error", "sigma", "std", "uncert"), "sigma"),
     **dict.fromkeys(("var", "variance"), "variance"),
     **dict.fromkeys(("ivar", "invvar"), "ivar"),
-    **dict.fromkeys(("wht", "weight", "weights"), "weight"),
-    **dict.fromkeys(("dq", "flag", "flags", "badpix", "bpm"), "flags"),
+    **dict.fromkeys(("wht", "wgt", "weight", "weights"), "weight"),
+    **dict.fromkeys(("dq", "flag", "flags", "badpix", "bpm", "msk"), "flags"),
     "mask": "mask",
     **dict.fromkeys(("psf", "kernel"), "psf"),
     **dict.fromkeys(
@@ -38,9 +40,9 @@ _ROLES: dict[str, Role] = {
     ),
 }  # fmt: skip
 _ZIPPED = (".gz", ".bz2")
-_COMPRESSED = (*_ZIPPED, ".fz")
+COMPRESSED = (*_ZIPPED, ".fz")
 _BLOCK = 2880
-_BROKEN = (
+BROKEN = (
     OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, zlib.error,
     fits.VerifyError,
 )  # fmt: skip
@@ -73,9 +75,9 @@ def role_of(name: str, *, anywhere: bool = True) -> Role | None:
         name: Name of an extension or file, such as "VIS_RMS" or "lens_g_psf".
         anywhere: Search the whole name; else only its first and last word.
     """
-    words = _words(name)
+    words = words_of(name)
     searched = words if anywhere else [*words[:1], *words[-1:]]
-    roles: list[Role] = [_ROLES[word] for word in searched if word in _ROLES]
+    roles: list[Role] = [ROLES[word] for word in searched if word in ROLES]
     companions: list[Role] = [role for role in roles if role != "image"]
     return next(iter(companions or roles), None)
 
@@ -93,7 +95,7 @@ def read_parts(path: Path) -> list[Part]:
         MissingDataError: There is no such file.
         UnreadableFileError: It is empty, truncated or not FITS, or holds no image.
     """
-    _check_file(path)
+    check_file(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AstropyWarning)
         try:
@@ -107,10 +109,10 @@ def read_parts(path: Path) -> list[Part]:
             raise UnreadableFileError(
                 f"'{path}' may not be read. Change its permissions."
             ) from error
-        except _BROKEN as error:
-            raise UnreadableFileError(_explain(path, error)) from error
+        except BROKEN as error:
+            raise UnreadableFileError(unreadable(path, error)) from error
     if is_cut or any("truncated" in str(warning.message) for warning in caught):
-        raise UnreadableFileError(_truncated(path, "its last part is missing"))
+        raise UnreadableFileError(truncated(path, "its last part is missing"))
     if not parts:
         raise UnreadableFileError(
             f"'{path}' is FITS but holds no image. Give a file with an image of 2, 3 or 4 axes."
@@ -165,13 +167,14 @@ def _shared(words: Sequence[Sequence[str]]) -> int:
     return n
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
+    """Words of a name, in lower case."""
     return [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
 
 
 def _key(name: str) -> str:
     """Words of a name that do not state a role, "map" of "noise_map" among those that do."""
-    return "_".join(word for word in _words(name) if word not in _ROLES and word != "map")
+    return "_".join(word for word in words_of(name) if word not in ROLES and word != "map")
 
 
 def _parts_of(units: fits.HDUList) -> list[Part]:
@@ -188,14 +191,14 @@ def _check_sizes(path: Path, units: fits.HDUList) -> None:
     stated = [int(unit.size) for unit in plain]  # type: ignore[attr-defined]
     if path.suffix.lower() not in _ZIPPED and max(stated, default=0) > n_bytes:
         raise UnreadableFileError(
-            _truncated(path, f"its header states {max(stated)} bytes of data, it has {n_bytes}")
+            truncated(path, f"its header states {max(stated)} bytes of data, it has {n_bytes}")
         )
 
 
 def _has_lost_extension(path: Path, units: fits.HDUList) -> bool:
     """Whether another extension begins behind the last one that could be read."""
     last = units.fileinfo(len(units) - 1)
-    if last is None or path.suffix.lower() in _COMPRESSED:
+    if last is None or path.suffix.lower() in COMPRESSED:
         return False
     with path.open("rb") as file:
         file.seek(int(last["datLoc"]) + int(last["datSpan"]))
@@ -223,8 +226,13 @@ def _without_empty_axes(data: np.ndarray) -> np.ndarray:
     return data
 
 
-def _check_file(path: Path) -> None:
-    """Refuse what is not there or empty."""
+def check_file(path: Path) -> None:
+    """Refuse what is not there, a folder, or empty.
+
+    Raises:
+        MissingDataError: There is no such file.
+        UnreadableFileError: It is a folder or empty.
+    """
     if not path.exists():
         raise MissingDataError(f"'{path}' does not exist. Check the name, or quote the pattern.")
     if path.is_dir():
@@ -233,14 +241,20 @@ def _check_file(path: Path) -> None:
         raise UnreadableFileError(f"'{path}' is empty (0 bytes). Fetch the file again.")
 
 
-def _truncated(path: Path, detail: str) -> str:
+def truncated(path: Path, detail: str) -> str:
+    """Say that a file is cut off."""
     return f"'{path}' is a truncated FITS file ({detail}). Fetch the file again."
 
 
-def _explain(path: Path, error: BaseException) -> str:
-    """Say in plain words why a file cannot be read."""
+def unreadable(path: Path, error: BaseException) -> str:
+    """Say in plain words why a file cannot be read.
+
+    Args:
+        path: The file.
+        error: What reading it raised.
+    """
     detail = " ".join(str(error).split())[:160] or type(error).__name__
-    if path.suffix.lower() in _COMPRESSED:
+    if path.suffix.lower() in COMPRESSED:
         return (
             f"'{path}' cannot be read: compressed and truncated, or not FITS inside ({detail}). "
             "Fetch the file again."
@@ -253,5 +267,5 @@ def _explain(path: Path, error: BaseException) -> str:
             "plain or compressed as .gz or .fz."
         )
     if path.stat().st_size % _BLOCK or "reshape" in detail or "too small" in detail:
-        return _truncated(path, f"{path.stat().st_size} bytes, {detail}")
+        return truncated(path, f"{path.stat().st_size} bytes, {detail}")
     return f"'{path}' cannot be read as FITS ({detail}). Fetch the file again."

@@ -47,6 +47,8 @@ class Hints:
     """Bands of the planes, in order, of images that do not name theirs."""
     use_mask: bool = False
     """Whether a plain mask marks bad pixels; if not, it may mark neighbours or arcs."""
+    flags: int | None = None
+    """Bits of a mask of bits that make a pixel bad, where nothing names them."""
     wanted: tuple[str, ...] = ()
     """Bands to keep first where an object has images on several pixel grids."""
 

@@ -18,9 +18,11 @@ from stronglens.data.cutout import Cutout
 from stronglens.data.stretch import sky_sigma
 
 _MARGIN = 10
-_LARGEST_BAD_SHARE = 0.1
+LARGEST_BAD_SHARE = 0.1
+"""Part of a new pixel that may have been bad."""
 _LARGE_FIELD = 5
-_CORRELATED = 0.8
+CORRELATED = 0.8
+"""Scatter of the sky over its noise map below which the map is scaled to the scatter."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def field_of(cutout: Cutout, target: Target, pad: float = 0.0) -> Cutout:
 
 
 def resample(cutout: Cutout, target: Target) -> Resampled:
-    """Bring all bands of a cutout to the target's pixels, centre on centre.
+    """Bring all bands of a cutout to the target's pixels, the object at their centre.
 
     Along each axis the running sum of the flux is interpolated by a cubic spline and differenced at
     the edges of the new pixels (a histospline): each new pixel holds exactly the flux between its
@@ -109,11 +111,12 @@ def resample(cutout: Cutout, target: Target) -> Resampled:
         math.ceil(target.width * ratio) + 2 * _MARGIN,
     )
     near = cutout.part(tuple(range(len(cutout.bands))), rows, columns)
-    down = _axis(near.height, target.height, ratio)
-    across = _axis(near.width, target.width, ratio)
+    scale = cutout.pixel_scale
+    down = axis_weights(near.height, target.height, ratio, cutout.y_center / scale)
+    across = axis_weights(near.width, target.width, ratio, cutout.x_center / scale)
     unusable = near.mask | ~np.isfinite(near.flux)
     flux = _both(np.where(np.isfinite(near.flux), near.flux, _middle(near)), down, across, 1)
-    bad = _share(unusable, down, across) > _LARGEST_BAD_SHARE
+    bad = _share(unusable, down, across) > LARGEST_BAD_SHARE
     outside = np.outer(down.covered, across.covered) < 0.5 - 1e-6
     ivar = _carried_ivar(near, down, across)
     factor, remarks = _flux_factor(cutout, target)
@@ -125,7 +128,7 @@ def resample(cutout: Cutout, target: Target) -> Resampled:
 
 
 @dataclass(frozen=True, eq=False)
-class _Axis:
+class Axis:
     """Weights from old to new pixels along one axis."""
 
     spline: Float64[np.ndarray, "new old"]
@@ -137,16 +140,17 @@ class _Axis:
 
 
 @lru_cache(maxsize=64)
-def _axis(n_old: int, n_new: int, ratio: float) -> _Axis:
+def axis_weights(n_old: int, n_new: int, ratio: float, shift: float = 0.0) -> Axis:
     """Weights of one axis, both grids centred on each other.
 
     Args:
         n_old: Number of old pixels.
         n_new: Number of new pixels.
         ratio: Side of a new pixel over that of an old one.
+        shift: Middle of the new pixels relative to that of the old ones [old pixels].
     """
     old = np.arange(n_old + 1) - n_old / 2
-    new = (np.arange(n_new + 1) - n_new / 2) * ratio
+    new = (np.arange(n_new + 1) - n_new / 2) * ratio + shift
     inside = np.clip(new, old[0], old[-1])
     covered = np.diff(inside) / ratio
     running = np.vstack([np.zeros(n_old), np.tri(n_old)])
@@ -157,21 +161,21 @@ def _axis(n_old: int, n_new: int, ratio: float) -> _Axis:
     # a pixel that is partly outside gets the flux its covered part would give all of it
     scale = np.divide(1, covered, out=np.zeros_like(covered), where=covered > 0.25)
     area = np.diff(make_interp_spline(old, running, k=1)(inside), axis=0)
-    return _Axis(np.diff(spline(inside), axis=0) * scale[:, None], area, covered)
+    return Axis(np.diff(spline(inside), axis=0) * scale[:, None], area, covered)
 
 
-def _both(planes: np.ndarray, down: _Axis, across: _Axis, power: int) -> np.ndarray:
+def _both(planes: np.ndarray, down: Axis, across: Axis, power: int) -> np.ndarray:
     """Planes (band, y, x) times the weights, or their squares, of both axes."""
     return (down.spline**power) @ planes.astype(np.float64) @ (across.spline**power).T
 
 
-def _share(bad: np.ndarray, down: _Axis, across: _Axis) -> np.ndarray:
+def _share(bad: np.ndarray, down: Axis, across: Axis) -> np.ndarray:
     """Part of each new pixel's covered area that was bad."""
     covered = np.outer(down.area.sum(1), across.area.sum(1))
     return (down.area @ bad.astype(np.float64) @ across.area.T) / np.maximum(covered, 1e-12)
 
 
-def _carried_ivar(cutout: Cutout, down: _Axis, across: _Axis) -> np.ndarray:
+def _carried_ivar(cutout: Cutout, down: Axis, across: Axis) -> np.ndarray:
     """Inverse variance of the new pixels in old units; 0 where the old ones were not known."""
     known = cutout.ivar > 0
     with np.errstate(divide="ignore"):
@@ -179,7 +183,7 @@ def _carried_ivar(cutout: Cutout, down: _Axis, across: _Axis) -> np.ndarray:
     for plane, is_known in zip(variance, known, strict=True):
         plane[~is_known] = np.median(plane[is_known]) if is_known.any() else 0
     carried = _both(variance, down, across, 2)
-    is_known = (_share(~known, down, across) <= _LARGEST_BAD_SHARE) & (carried > 0)
+    is_known = (_share(~known, down, across) <= LARGEST_BAD_SHARE) & (carried > 0)
     return np.divide(1, carried, out=np.zeros_like(carried), where=is_known)
 
 
@@ -195,7 +199,7 @@ def _as_scattered(
     seen = sky_sigma(images, None, mask)[0].numpy()
     stated = sky_sigma(images, noise, mask)[0].numpy()
     ratio = np.where((seen > 0) & (stated > 0), seen / stated, 1.0)
-    is_correlated = ratio < _CORRELATED
+    is_correlated = ratio < CORRELATED
     scale = np.where(is_correlated, ratio, 1.0).astype(np.float32)
     words = ", ".join(f"{value:.2f}" for value in ratio[is_correlated])
     note = f"sky scatters by {words} of its noise map (correlated noise): map scaled to the scatter"

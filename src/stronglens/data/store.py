@@ -4,6 +4,7 @@ Writing is in `writer`; the layout both share is in `layout`.
 """
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -224,13 +225,18 @@ def _read_facts(root: Path, group: zarr.Group) -> ImageFacts:
         raise WrongShapeError(f"{root} names {len(bands)} bands and its images have {n_bands}.")
     return ImageFacts(
         bands=bands,
-        pixel_scale=float(values["pixel_scale"]),
-        zero_point=float(values["zero_point"]),
+        pixel_scale=_known(values["pixel_scale"]),
+        zero_point=_known(values["zero_point"]),
         height=height,
         width=width,
         grid=str(group.store_path).rstrip("/").rsplit("/", 1)[-1],
         unit=str(values.get("unit", "")),
     )
+
+
+def _known(value: float | None) -> float:
+    """Number of the attributes, where null stands for what is not known."""
+    return math.nan if value is None else float(value)
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:

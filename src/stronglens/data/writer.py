@@ -80,6 +80,23 @@ class DatasetWriter:
         # the last step: until it is done the dataset is the old one
         (self.root / TRUTH).unlink()
 
+    def extend(self, n: int) -> None:
+        """Make room for more images while writing, where their number is not known beforehand.
+
+        Args:
+            n: Number of images from now on.
+        """
+        self.n = n
+        for folder in sorted((self.root / IMAGES).glob("*")):
+            group = zarr.open_group(folder, mode="a")
+            for _, array in group.arrays():
+                array.resize((n, *array.shape[1:]))
+
+    def n_written(self) -> int:
+        """Return the number of images in the shards that are complete."""
+        paths = sorted((self.root / PARTS).glob("truth-*.parquet"))
+        return sum(len(next(iter(read_table(path).values()))) for path in paths)
+
     def missing_shards(self) -> list[tuple[int, int]]:
         """Return the row ranges [start, stop) that have not been written yet."""
         if (self.root / TRUTH).is_file():
@@ -102,18 +119,28 @@ class DatasetWriter:
             truth: Its rows of the truth table, column by column.
             planes: Its aligned planes, by name.
         """
-        group = zarr.open_group(self.root / IMAGES / self.facts.grid, mode="a", zarr_format=3)
-        if "flux" not in group:
-            group.attrs.update(self.facts.to_attributes())
-        arrays = {"flux": images.flux, "ivar": images.ivar, "mask": images.mask, "psf": images.psf}
-        for name, values in arrays.items():
-            if values is not None:
-                self._put(group, name, start, values)
+        self.write_pixels(start, images, self.facts)
         if planes:
             aligned = zarr.open_group(self.root / PLANES / self.facts.grid, mode="a", zarr_format=3)
             for name, values in planes.items():
                 self._put(aligned, name, start, values)
         write_table(part_path(self.root, start), truth)
+
+    def write_pixels(self, start: int, images: Images, facts: ImageFacts) -> None:
+        """Write the images of one shard on one pixel grid, of which a dataset may have several.
+
+        Args:
+            start: First row of the shard.
+            images: Its images on that grid.
+            facts: What they share.
+        """
+        group = zarr.open_group(self.root / IMAGES / facts.grid, mode="a", zarr_format=3)
+        if "flux" not in group:
+            group.attrs.update(facts.to_attributes())
+        arrays = {"flux": images.flux, "ivar": images.ivar, "mask": images.mask, "psf": images.psf}
+        for name, values in arrays.items():
+            if values is not None:
+                self._put(group, name, start, values)
 
     def finish(self, provenance: dict[str, Any]) -> None:
         """Join the truth of all shards and write where the dataset comes from."""
