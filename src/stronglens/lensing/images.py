@@ -41,16 +41,26 @@ def count_images(
     line = torch.linspace(-half_width, half_width, n_cells + 1).to(beta_x)
     x, y = torch.broadcast_tensors(line[None, None, :], line[None, :, None])
     mapped = torch.stack(trace(x, y, lens_model), dim=1)
-    a, b = mapped[:, :, :-1, :-1], mapped[:, :, :-1, 1:]
-    c, d = mapped[:, :, 1:, :-1], mapped[:, :, 1:, 1:]
-    counts = [
-        sum(
-            _holds(point, *(corner.flatten(2) for corner in triangle)).sum(dim=1)
+    corners = torch.stack(
+        [
+            mapped[:, :, rows, columns].flatten(2)
+            for rows in (slice(-1), slice(1, None))
+            for columns in (slice(-1), slice(1, None))
+        ]
+    )
+    low, high = corners.amin(dim=0), corners.amax(dim=0)
+    counts = torch.zeros(beta_x.shape, dtype=torch.int64)
+    for k, point in enumerate(torch.stack([beta_x, beta_y], dim=1).unbind(2)):
+        # most cells are nowhere near the source
+        around = ((low <= point[:, :, None]) & (high >= point[:, :, None])).all(dim=1)
+        lens, cell = around.nonzero(as_tuple=True)
+        a, b, c, d = (corner[lens, :, cell][:, :, None] for corner in corners)
+        held = sum(
+            _holds(point[lens], *triangle)[:, 0].to(torch.int64)
             for triangle in ((a, b, c), (d, c, b))
         )
-        for point in torch.stack([beta_x, beta_y], dim=1).unbind(2)
-    ]
-    return torch.stack([torch.as_tensor(count) for count in counts], dim=1)
+        counts[:, k].index_add_(0, lens, torch.as_tensor(held))
+    return counts
 
 
 def _holds(point: Tensor, first: Tensor, second: Tensor, third: Tensor) -> Tensor:

@@ -134,10 +134,12 @@ def _measured(
     """Flux, mean radius, radial scatter and length of the pieces of one arc, brightest first."""
     labelled = ndimage.label(arc > _FAINTEST * arc.max(), structure=np.ones((3, 3)))
     regions, n = np.asarray(labelled[0]), int(labelled[1])  # type: ignore[index]
+    lit = regions > 0
+    region, arc, x, y = regions[lit], arc[lit], x[lit], y[lit]
     radius = np.maximum(np.hypot(x, y), 1e-6)
 
-    def total(values: Float[np.ndarray, "y x"]) -> Float[np.ndarray, " region"]:
-        return np.asarray(ndimage.sum_labels(values, regions, np.arange(1, n + 1)))
+    def total(values: Float[np.ndarray, " lit"]) -> Float[np.ndarray, " region"]:
+        return np.bincount(region, values, n + 1)[1:]
 
     flux = total(arc)
     mean = total(arc * radius) / flux

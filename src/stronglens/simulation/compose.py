@@ -11,9 +11,17 @@ from torch import Tensor
 
 from stronglens.lensing.raytrace import trace
 from stronglens.light.sersic import Sersics
+from stronglens.simulation.cells import (
+    MOST_CURVED,
+    average_cells,
+    is_near,
+    refine_cores,
+    split_rays,
+)
 from stronglens.simulation.convolution import convolve
 from stronglens.simulation.render import Grid, observe_planes, pixel_coordinates, render_light
-from stronglens.simulation.scene import Deflectors, Lensing, LightLayer
+from stronglens.simulation.scene import Deflectors, Lensing, LightLayer, joined
+from stronglens.simulation.scene_tables import DRAWN
 
 
 def compose_light(
@@ -47,10 +55,16 @@ def add_light(
         The same tensor.
     """
     x, y = pixel_coordinates(grid)
+    light = torch.zeros_like(total)
     for one in layers:
         if len(one.rows):
-            _add(total, one, one.component.brightness(x, y), grid)
-    return total
+            _add(light, one, one.component.brightness(x, y), grid)
+    average_cells(light)
+    for name in DRAWN:
+        alike = [one for one in layers if one.component.name == name and len(one.rows)]
+        if alike:
+            refine_cores(light, joined(alike), grid)
+    return total.add_(light)
 
 
 def compose_lensed(
@@ -76,9 +90,14 @@ def compose_lensed(
         if len(lens.rows):
             beta_x[lens.rows], beta_y[lens.rows] = trace(x, y, lens.lens_model)
     total = x.new_zeros((n, layers[0].flux.shape[1], *grid.fine_shape))
+    near = torch.zeros((n, *grid.fine_shape), dtype=torch.bool)
     for one in layers:
         if len(one.rows):
-            _add(total, one, one.component.brightness(beta_x[one.rows], beta_y[one.rows]), grid)
+            brightness = one.component.brightness(beta_x[one.rows], beta_y[one.rows])
+            _add(total, one, brightness, grid)
+            near[one.rows] |= is_near(one.component, brightness, grid.fine_scale)
+    average_cells(total, MOST_CURVED)
+    split_rays(total, near, grid, layers, lenses)
     return total
 
 

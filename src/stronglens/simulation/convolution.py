@@ -30,7 +30,7 @@ def convolve(
     """
     half_y, half_x = _half_sizes(kernel)
     rows, columns = image.shape[1:]
-    size = (_fft_size(rows + 2 * half_y, 8), _fft_size(columns + 2 * half_x, 8))
+    size = (fft_size(rows + 2 * half_y, 8), fft_size(columns + 2 * half_x, 8))
     spectrum = torch.fft.rfft2(image, s=size) * torch.fft.rfft2(kernel, s=size)
     full = torch.fft.irfft2(spectrum, s=size)
     return full[:, half_y : half_y + rows, half_x : half_x + columns]
@@ -60,7 +60,7 @@ class _Axis:
         shift = (1 - half) % step
         needed = max(n_fine + max(half - cut + shift, 0), 2 * half + step + shift)
         return cls(
-            size=_fft_size(needed, math.lcm(8, step)),
+            size=fft_size(needed, math.lcm(8, step)),
             shift=shift,
             first=(cut + half + step - 1 + shift) // step,
         )
@@ -139,7 +139,7 @@ def _half_sizes(kernel: Tensor) -> tuple[int, int]:
     return height // 2, width // 2
 
 
-def _fft_size(n: int, multiple: int) -> int:
+def fft_size(n: int, multiple: int) -> int:
     """Smallest multiple of at least n with no prime factor above 7: quick to transform."""
     size = -(-n // multiple) * multiple
     # an oversampling with a larger prime factor would never be smooth

@@ -3,12 +3,22 @@
 The counts and redshifts themselves are those of the source catalogue.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
 from stronglens.simulation.source_catalogue import SourceCatalogue
 
-CATALOGUE = SourceCatalogue()
+_FAINT = SourceCatalogue()
+CATALOGUE = replace(
+    _FAINT,
+    count_mags=(16.0, 17.42, 19.45, *_FAINT.count_mags[1:]),
+    counts=(0.0036, 0.0256, 0.278, *_FAINT.counts[1:]),
+)
+"""The source catalogue with the counts of bright galaxies: 92 per deg^2 of r < 17.77 (Strauss et
+al. 2002, AJ 124, 1810), 1000 of r < 19.8 (Driver et al. 2011, MNRAS 413, 971), with r - i = 0.35,
+and brighter ones as in flat, evenly filled space."""
 Z_MEDIAN, Z_SCATTER = 1.2, 0.65
 """Redshifts of the training prior: log-normal, about those of i = 25 [-]."""
 

@@ -56,7 +56,7 @@ class Artefacts:
     spike_angle: float = 0.0
     """Angle of one of the four diffraction spikes; scattered by 0.05 rad [rad]."""
     bleeds: bool = True
-    """Whether saturated pixels spill along the columns, as on a CCD and not in the infrared."""
+    """Whether saturated pixels of CCDs spill along their columns; infrared arrays never do."""
 
     def check(self) -> None:
         """Raise if a rate is negative or a chance is none.

@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stronglens.core.errors import MissingDataError
+from stronglens.simulation.scene_tables import PackedScenes, SceneCanvas, SceneFrame
 
-_SOURCE = Path(__file__).with_name("kernels.cpp")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.cpp", "scene_kernels.cpp"))
 _FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 # In order: what not every compiler or processor knows comes first and may fail.
 _TUNINGS = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ())
@@ -79,6 +80,24 @@ class Kernels:
             *(_pointer(x), _integer(len(x)), _pointer(y), _integer(len(y)), _pointer(image)),
         )
 
+    def draw_scenes(self, scenes: PackedScenes, frame: SceneFrame, canvas: SceneCanvas) -> None:
+        """Draw scenes, as `fast_scene` does it without a compiler.
+
+        Args:
+            scenes: Light and masses of the images.
+            frame: Size of the oversampled frame and how far it is thinned out.
+            canvas: Where it goes.
+        """
+        width = 0 if scenes.masses is None else scenes.masses.shape[1]
+        sizes = torch.tensor([frame.height, frame.width, frame.thinning, scenes.n_bands, width])
+        own = (scenes.components, scenes.fluxes, scenes.starts, scenes.masses, scenes.mass_starts)
+        self.library.draw_scenes(
+            *(_optional(tensor) for tensor in own),
+            *(_integer(len(scenes.starts) - 1), _pointer(sizes), ctypes.c_float(frame.scale)),
+            *(_optional(canvas.keep), _integer(canvas.keep_band), _optional(canvas.kept)),
+            *(_pointer(canvas.totals), _pointer(canvas.planes)),
+        )
+
 
 def has_compiler() -> bool:
     """Say whether the kernels can be built here."""
@@ -105,13 +124,13 @@ def build_kernels() -> Kernels:
     for tuning in _TUNINGS:
         with tempfile.TemporaryDirectory() as folder:
             library = Path(folder) / "kernels.so"
-            command = [compiler, *_FLAGS, *tuning, str(_SOURCE), "-o", str(library)]
+            command = [compiler, *_FLAGS, *tuning, *map(str, _SOURCES), "-o", str(library)]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode == 0:
                 return Kernels(ctypes.CDLL(str(library)))
             message = result.stderr.strip()
     raise MissingDataError(
-        f"{compiler} cannot build {_SOURCE.name}: {message[-300:]} Use g++ 11 or clang++ 9 or "
+        f"{compiler} cannot build {_SOURCES[0].name}: {message[-300:]} Use g++ 11 or clang++ 9 or "
         "newer, or pass compiled=False."
     )
 
@@ -132,6 +151,10 @@ def _compiler() -> str | None:
 
 def _integer(value: int) -> ctypes.c_int64:
     return ctypes.c_int64(value)
+
+
+def _optional(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None) if tensor is None else _pointer(tensor)
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:

@@ -3,7 +3,7 @@
 Fluxes and shapes are those before any telescope; `compose` makes pictures of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +85,21 @@ def layer(
     """
     parameters = {key: _float(value) for key, value in columns.items()}
     return LightLayer(LightComponent(name, parameters), _float(flux), torch.as_tensor(rows))
+
+
+def joined(layers: Sequence[LightLayer]) -> LightLayer:
+    """Put layers of one light profile into one, whose rows then need not ascend.
+
+    Args:
+        layers: At least one.
+    """
+    first = layers[0].component
+    parameters = {
+        name: torch.cat([one.component.parameters[name] for one in layers])
+        for name in first.parameters
+    }
+    flux, rows = (torch.cat([getattr(one, name) for one in layers]) for name in ("flux", "rows"))
+    return LightLayer(LightComponent(first.name, parameters), flux, rows)
 
 
 def _float(values: np.ndarray) -> Tensor:

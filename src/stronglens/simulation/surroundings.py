@@ -1,25 +1,28 @@
 """Galaxies and stars that happen to stand near: the same for every class of scenes."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 
 from stronglens.core.seeds import numpy_generator
 from stronglens.simulation.counts import CATALOGUE, draw_magnitudes
-from stronglens.simulation.galaxies import BLUE, Filters, draw_shapes, mixed_flux
-from stronglens.simulation.scene import LightLayer, layer
+from stronglens.simulation.field_galaxies import FieldGalaxies, draw_field_galaxies
+from stronglens.simulation.galaxies import Filters
+from stronglens.simulation.galaxy_structure import Parts, galaxy_layers, layers_of
+from stronglens.simulation.scene import LightLayer
 from stronglens.simulation.simulated_set import BLOCK
 from stronglens.simulation.sky import Sky
 from stronglens.simulation.stars import point, star_flux
-from stronglens.simulation.systems import draw_source_sizes
 
 _NEAREST = 1.5  # neighbours leave the place of the deflector to it [arcsec]
-_BRIGHT = 19.0
-_TYPES_MAG = 20.0
-_EARLY, _SPIRAL = (0.35, 0.450), (0.50, 0.147)
-"""Share of early types and of spirals at i = 20, and how fast it falls with the magnitude."""
-_EARLY_N_SERSIC = (2.5, 5.5)
+_BRIGHT = 16.0
 _STAR_MAGS = (18.0, 23.0)
 _STAR_SLOPE = 0.15  # of log10(counts) per magnitude, as at high galactic latitude (our choice)
+_HOST_MAG = 22.5
+"""Faintest galaxy whose satellites are drawn [mag AB in i]."""
+_SATELLITES = 0.3
+"""Galaxies within `_REACH` of a bright one beyond those of the field, and brighter than below."""
+_REACH = 8.0  # [arcsec]
+_FAINTER = 4.0  # [mag]
 
 
 def draw_surroundings(
@@ -37,82 +40,75 @@ def draw_surroundings(
     rng = numpy_generator(seed, "surroundings", block)
     side = 2.0 * (half_width + 1.0)
     area = (side / 60.0) ** 2
-    galaxies = sky.neighbour_boost * float(
-        CATALOGUE.brighter(np.array([sky.neighbour_mag_faint]))[0]
-    )
-    layers = []
-    for number, draw in (
-        (rng.poisson(galaxies * area, BLOCK), _galaxies),
-        (rng.poisson(sky.star_density * area, BLOCK), _stars),
-    ):
-        # one layer of first objects, one of second ones, and so on, since an image has few
-        for k in range(int(number.max())):
-            rows = np.flatnonzero(number > k)
-            layers.append(draw(rows, _places(len(rows), side, rng), rng, sky, filters))
-    return tuple(layers)
+    rows = np.repeat(np.arange(BLOCK), rng.poisson(galaxy_density(sky) * area, BLOCK))
+    galaxies = draw_galaxies(rows, _places(len(rows), side, rng), sky, filters, rng)
+    layers = galaxy_layers(galaxies, filters, rng)
+    rows = np.repeat(np.arange(BLOCK), rng.poisson(sky.star_density * area, BLOCK))
+    stars = _stars(rows, _places(len(rows), side, rng), rng, filters)
+    return (*layers, *layers_of([stars]))
 
 
-def _galaxies(
-    rows: np.ndarray,
-    place: Float[np.ndarray, "2 n"],
-    rng: np.random.Generator,
-    sky: Sky,
-    filters: Filters,
-) -> LightLayer:
-    mag_i = draw_magnitudes(_BRIGHT, sky.neighbour_mag_faint, rng.random(len(rows)))
-    z = CATALOGUE.redshifts(mag_i, rng.standard_normal(len(rows)))
-    shape = draw_shapes(draw_source_sizes(mag_i, z, rng), place, rng)
-    is_early, shares = draw_types(mag_i, rng)
-    shape["n_sersic"] = np.where(
-        is_early, rng.uniform(*_EARLY_N_SERSIC, len(rows)), shape["n_sersic"]
-    )
-    flux = mixed_flux(mag_i, z, filters, rng, red=is_early, shares=shares)
-    return layer("sersic", shape, flux, rows)
-
-
-def draw_types(
-    mag_i: Float[np.ndarray, " n"], rng: np.random.Generator
-) -> tuple[Bool[np.ndarray, " n"], Float[np.ndarray, "n 4"]]:
-    """Types of field galaxies: the brighter they are, the more are early types and spirals.
+def galaxy_density(sky: Sky) -> float:
+    """Galaxies of the field around every object [1 / arcmin^2].
 
     Args:
-        mag_i: Magnitudes [mag AB in i].
+        sky: Densities.
+    """
+    limits = np.array([_BRIGHT, sky.neighbour_mag_faint])
+    bright, faint = CATALOGUE.brighter(limits)
+    return sky.neighbour_boost * float(faint - bright)
+
+
+def draw_galaxies(
+    rows: Int[np.ndarray, " n"],
+    place: Float[np.ndarray, "n 2"],
+    sky: Sky,
+    filters: Filters,
+    rng: np.random.Generator,
+) -> FieldGalaxies:
+    """Draw galaxies of the field at given places, and satellites of the bright ones.
+
+    Args:
+        rows: Numbers of the images they are in, ascending.
+        place: Places [arcsec].
+        sky: Limits.
+        filters: Bands.
         rng: Source of randomness.
 
-    Returns:
-        True where a galaxy is of early type, and the shares of the templates sbc, scd, irregular
-        and starburst in the light of all others: of the first two in spirals, of the last two in
-        the rest.
-
     Reference:
-        Benitez 2000, ApJ 536, 571, table 1: shares f exp(-k (mag - 20)) from the Hubble Deep Field,
-        with k of the two types as in his code BPZ.
+        Satellites are as many as the angular correlation w(5 arcsec) of about 0.5 of galaxies of
+        r = 20-22 (Connolly et al. 2002, ApJ 579, 42) adds to the counts, with its slope.
     """
-    fainter = np.maximum(mag_i - _TYPES_MAG, 0.0)
-    early, spiral = (share * np.exp(-slope * fainter) for share, slope in (_EARLY, _SPIRAL))
-    uniform = rng.random(len(mag_i))
-    is_spiral = (uniform >= early) & (uniform < early + spiral)
-    weights = rng.exponential(size=(len(mag_i), len(BLUE)))
-    weights *= np.where(is_spiral[:, None], (1, 1, 0, 0), (0, 0, 1, 1))
-    return uniform < early, weights / weights.sum(axis=1, keepdims=True)
+    mag_i = draw_magnitudes(_BRIGHT, sky.neighbour_mag_faint, rng.random(len(rows)))
+    hosts = np.repeat(
+        np.arange(len(rows)), rng.poisson(_SATELLITES, len(rows)) * (mag_i < _HOST_MAG)
+    )
+    n = len(hosts)
+    # n(theta) theta ~ theta^0.25
+    radius, angle = _REACH * rng.random(n) ** 0.8, rng.uniform(0.0, 2.0 * np.pi, n)
+    offset = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    rows = np.concatenate([rows, rows[hosts]])
+    order = np.argsort(rows, kind="stable")
+    place = np.concatenate([place, place[hosts] + offset])[order]
+    mag_i = np.concatenate([mag_i, mag_i[hosts] + _FAINTER * rng.random(n)])[order]
+    return draw_field_galaxies(mag_i, rows[order], place, filters, rng)
 
 
 def _stars(
-    rows: np.ndarray,
-    place: Float[np.ndarray, "2 n"],
+    rows: Int[np.ndarray, " n"],
+    place: Float[np.ndarray, "n 2"],
     rng: np.random.Generator,
-    sky: Sky,
     filters: Filters,
-) -> LightLayer:
+) -> Parts:
     bright, faint = (10.0 ** (_STAR_SLOPE * limit) for limit in _STAR_MAGS)
     mag_i = np.log10(rng.uniform(bright, faint, len(rows))) / _STAR_SLOPE
     shape = {name: np.full(len(rows), value) for name, value in point(filters).items()}
-    shape |= {"x_center": place[0], "y_center": place[1]}
-    return layer("gaussian", shape, star_flux(mag_i, filters, rng), rows)
+    shape |= {"x_center": place[:, 0], "y_center": place[:, 1]}
+    return Parts("gaussian", rows, shape, star_flux(mag_i, filters, rng))
 
 
-def _places(n: int, side: float, rng: np.random.Generator) -> Float[np.ndarray, "2 n"]:
+def _places(n: int, side: float, rng: np.random.Generator) -> Float[np.ndarray, "n 2"]:
     """Places in the square, those too near to the middle moved outwards."""
-    place = rng.uniform(-0.5, 0.5, (2, n)) * side
-    radius = np.hypot(*place)
+    place = rng.uniform(-0.5, 0.5, (n, 2)) * side
+    radius = np.hypot(*place.T)[:, None]
     return place * np.maximum(1.0, _NEAREST / np.maximum(radius, 1e-3))

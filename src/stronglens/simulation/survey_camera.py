@@ -126,12 +126,9 @@ class SurveyCamera(AbstractCamera):
         self, noiseless: Float[Tensor, "n band y x"], view: View
     ) -> Float[Tensor, "n band y x"]:
         """Return the variance of the pixels of the coadds [pixel units^2]."""
-        factor = self._noise_factor(_own(view))
-        per_band = [
-            noise_variance(noiseless[:, k], self._noise_model(band), band.n_exposures)
-            for k, band in enumerate(self.bands)
-        ]
-        return torch.stack(per_band, dim=1) * factor.square()
+        squared = self._noise_factor(_own(view)).square()
+        floor, per_flux = (values * squared for values in self._variances)
+        return noiseless.clamp_min(0.0).mul_(per_flux).add_(floor)
 
     def noise(
         self, noiseless: Float[Tensor, "n band y x"], view: View, key: tuple[int, int]
@@ -158,9 +155,20 @@ class SurveyCamera(AbstractCamera):
     def facts(self) -> tuple[BandFacts, ...]:
         """Return what artefacts must know of the bands."""
         return tuple(
-            BandFacts(self._gain(band), band.n_exposures, band.saturation or 100_000.0)
+            BandFacts(self._gain(band), band.n_exposures, band.saturation or 100_000.0, band.bleeds)
             for band in self.bands
         )
+
+    @cached_property
+    def _variances(self) -> tuple[Tensor, Tensor]:
+        """Variance without objects and what their flux adds to it, as (band, 1, 1)."""
+        floors, slopes = [], []
+        for band in self.bands:
+            noise_model = self._noise_model(band)
+            dark = torch.zeros((1, 1, 1))
+            floors.append(noise_variance(dark, noise_model, band.n_exposures)[0])
+            slopes.append(torch.full((1, 1), 1.0 / (noise_model.gain * band.n_exposures)))
+        return torch.stack(floors), torch.stack(slopes)
 
     @cached_property
     def _noise_kernels(self) -> tuple[tuple[Tensor | None, float], ...]:

@@ -5,14 +5,14 @@ the frame, the noise, the artefacts.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from stronglens.core.seeds import numpy_generator
@@ -23,21 +23,14 @@ from stronglens.simulation.artefacts import apply_artefacts, place_stars
 from stronglens.simulation.camera import AbstractCamera, View
 from stronglens.simulation.cast import Cast, Frame, draw_cast, draw_classes
 from stronglens.simulation.companions import ImageTable, separate_images
-from stronglens.simulation.compose import (
-    add_light,
-    compose_deflectors,
-    compose_lensed,
-    compose_light,
-    observe_bands,
-    sample_bands,
-)
 from stronglens.simulation.galaxies import Filters
+from stronglens.simulation.kernels import build_kernels, has_compiler
 from stronglens.simulation.lookalikes import bright_star, draw_look_alikes
 from stronglens.simulation.render import Grid
-from stronglens.simulation.scene import LightLayer
 from stronglens.simulation.simulated_set import BLOCK, STACK, AbstractSimulatedSet, ObservedBlock
 from stronglens.simulation.stamp_sources import open_shelf
 from stronglens.simulation.survey_camera import SurveyCamera
+from stronglens.simulation.telescope import Telescope, deflector_layers
 from stronglens.simulation.tile_camera import open_tile_camera
 from stronglens.simulation.truth import Planes
 from stronglens.simulation.tuning import tune_brightness
@@ -50,7 +43,6 @@ if TYPE_CHECKING:
 ZERO_POINT = 30.0
 """Magnitude of one pixel unit in every band of the survey presets [mag AB]."""
 _PADDING_WIDTHS = 2.5  # padding around the frame, in median PSF widths
-_CHUNK = 25  # images composed together
 
 
 @dataclass(frozen=True)
@@ -144,7 +136,9 @@ class SurveySet(AbstractSimulatedSet):
         with torch.inference_mode():
             view = camera.draw_view(task.seed, block, scene_class)
             cast = draw_cast(sky, frame, scene_class, view, key)
-            arcs, deflector = self._arcs_and_deflectors(cast, view)
+            telescope = self._telescope(view)
+            arcs = self._arcs(cast, telescope)
+            deflector = telescope.picture([*deflector_layers(cast.deflectors), *cast.members])
             without = camera.variance(deflector, view)
             with_arc = camera.variance(deflector + arcs.observed, view)
             bright = tune_brightness(sky, cast.lensed, arcs.observed, (without, with_arc), key)
@@ -152,11 +146,11 @@ class SurveySet(AbstractSimulatedSet):
             extras, replaced = draw_look_alikes(cast, stage, key)
             source = arcs.observed * bright.factor[:, None, None, None]
             source[torch.as_tensor(~cast.label)] = 0.0
-            light, surroundings = self._light((extras, cast.surroundings), view)
+            light, surroundings = (telescope.picture(one) for one in (extras, cast.surroundings))
             unseen = replaced | view.has_host | (not task.deflector_light)
             deflector[torch.as_tensor(unseen)] = 0.0
             planes = Planes(source + light, deflector, surroundings)
-            seen = self._observed(planes, view, block)
+            seen = self._observed(planes, telescope, block)
             seen, events = self._with_artefacts(seen, cast, block)
         columns = truth.Known(camera, cast, bright, arcs.flux).columns(key, view, planes)
         columns |= {name: values.numpy() for name, values in events.items()}
@@ -169,63 +163,28 @@ class SurveySet(AbstractSimulatedSet):
         least = max(0.5 * self.filters.sharpest, 1.5 * self.grid.pixel_scale)
         return self.task.sky.theta_e_min or least
 
-    def _arcs_and_deflectors(
-        self, cast: Cast, view: View
-    ) -> tuple[_Arcs, Float[Tensor, "n band y x"]]:
-        """Render all lensed sources, those that look-alikes take after too, and the deflectors."""
-        fluxes, tables = [], []
+    def _telescope(self, view: View) -> Telescope:
+        kernels = build_kernels() if has_compiler() else None
+        return Telescope(self.grid, self.camera, view, BLOCK, kernels)
 
-        def compose(start: int, stop: int) -> tuple[Tensor, Tensor]:
-            n = stop - start
-            layers = [one.of(start, stop) for one in cast.sources]
-            lenses = [one.of(start, stop) for one in cast.lenses]
-            arcs = compose_lensed(self.grid, layers, lenses, n)
-            fluxes.append(arcs.sum(dim=(2, 3)))
-            # the brightest band is enough: all images of a source have its colours
-            brightest = arcs[:, fluxes[-1].sum(dim=0).argmax()]
-            tables.append(self._image_table(brightest, cast.label[start:stop]))
-            members = [one.of(start, stop) for one in cast.members]
-            deflectors = compose_deflectors(self.grid, cast.deflectors[start:stop])
-            return arcs, add_light(deflectors, self.grid, members)
+    def _arcs(self, cast: Cast, telescope: Telescope) -> _Arcs:
+        """Render all lensed sources, those that look-alikes take after too."""
+        scenes = telescope.scenes(cast.sources, cast.lenses)
+        # one band is enough for the table: all images of a source have its colours
+        brightest = int(cast.source_flux().sum(dim=0).argmax())
+        seen, fluxes, tables = [], [], []
+        for part, (start, stop) in enumerate(telescope.parts()):
+            # lenses need no table
+            rows = np.flatnonzero(~cast.label[start:stop])
+            drawn = scenes.draw(start, stop, rows.tolist(), brightest)
+            seen.append(telescope.see(drawn, part))
+            fluxes.append(drawn.flux)
+            tables.append(separate_images(drawn.kept, self.grid).spread(rows, stop - start))
+        return _Arcs(torch.cat(seen), torch.cat(fluxes), ImageTable.joined(tables).normalised())
 
-        arcs, deflectors = self._composed(compose, view)
-        return _Arcs(arcs, torch.cat(fluxes), ImageTable.joined(tables).normalised()), deflectors
-
-    def _image_table(
-        self, arcs: Float[Tensor, "n y x"], label: Bool[np.ndarray, " n"]
-    ) -> ImageTable:
-        """Take apart the arcs that look-alikes take after; lenses need no table."""
-        rows = np.flatnonzero(~label)
-        table = separate_images(arcs[torch.as_tensor(rows)], self.grid)
-        return table.spread(rows, len(label))
-
-    def _light(
-        self, parts: Sequence[Sequence[LightLayer]], view: View
-    ) -> list[Float[Tensor, "n band y x"]]:
-        """Render planes of unlensed light."""
-        n_bands = len(self.camera.bands)
-
-        def compose(start: int, stop: int) -> list[Tensor]:
-            own = [[one.of(start, stop) for one in layers] for layers in parts]
-            return [compose_light(self.grid, o, stop - start, n_bands) for o in own]
-
-        return self._composed(compose, view)
-
-    def _composed(
-        self, compose: Callable[[int, int], Sequence[Tensor]], view: View
-    ) -> list[Float[Tensor, "n band y x"]]:
-        """Compose and blur planes of a block in pieces."""
-        see = sample_bands if self.camera.has_pixels else observe_bands
-        pieces = []
-        for start in range(0, BLOCK, _CHUNK):
-            images = slice(start, start + _CHUNK)
-            kernels = self.camera.kernels(view, images, self.grid.fine_scale)
-            pieces.append(see(compose(start, start + _CHUNK), kernels, self.grid))
-        return [torch.cat(planes) for planes in zip(*pieces, strict=True)]
-
-    def _observed(self, planes: Planes, view: View, block: int) -> Exposures:
+    def _observed(self, planes: Planes, telescope: Telescope, block: int) -> Exposures:
         """Add noise and saturation, and mark what is bad."""
-        camera, noiseless = self.camera, planes.noiseless
+        camera, view, noiseless = self.camera, telescope.view, planes.noiseless
         flux = noiseless + camera.noise(noiseless, view, (self.task.seed, block))
         bad = torch.as_tensor(view.bad).expand_as(flux)
         wells = [fact.full_well / fact.gain for fact in camera.facts()]
@@ -233,8 +192,7 @@ class SurveySet(AbstractSimulatedSet):
         mask = bad if camera.is_real else bad | (noiseless > full)
         flux = flux if camera.is_real else flux.minimum(full)
         ivar = camera.variance(noiseless, view).reciprocal().masked_fill(mask, 0.0)
-        psf = camera.kernels(view, slice(None), self.grid.pixel_scale)
-        return Exposures(flux.masked_fill(bad, 0.0), ivar, mask, psf)
+        return Exposures(flux.masked_fill(bad, 0.0), ivar, mask, telescope.psf)
 
     def _with_artefacts(
         self, seen: Exposures, cast: Cast, block: int

@@ -85,8 +85,10 @@ def _factor(
     arcs: Tensor, without: Tensor, with_arc: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Factor of the flux that gives the S/N, and d ln(S/N) / d ln(flux) there."""
-    squares = arcs.double().square()
-    background, own = ((squares / v.double()).sum(dim=(2, 3)) for v in (without, with_arc))
+    squares = arcs.square()
+    background, own = (
+        (squares / v).sum(dim=(2, 3), dtype=torch.float64) for v in (without, with_arc)
+    )
     best = own.argmax(dim=1, keepdim=True)
     a, b = (values.gather(1, best)[:, 0].clamp_min(1e-12) for values in (background, own))
     r, t2 = (a / b - 1.0).clamp_min(0.0), target.square()

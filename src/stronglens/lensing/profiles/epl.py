@@ -34,12 +34,19 @@ def _n_terms(q: Tensor) -> int:
     return max(2, math.ceil(math.log(rest) / math.log(max(f, rest))))
 
 
-def _coefficients(slope: Tensor, q: Tensor) -> Tensor:
-    """Factors of the angular harmonics, as (term, batch, 1, 1)."""
+def harmonic_factors(
+    slope: Float[Tensor, "batch"], q: Float[Tensor, "batch"]
+) -> Float[Tensor, "term batch"]:
+    """Factors of the angular harmonics, as many as the flattest ellipsoid needs.
+
+    Args:
+        slope: -dln rho / dln r of the density [-].
+        q: Axis ratio of the convergence in (0, 1] [-].
+    """
     k = torch.arange(1, _n_terms(q), dtype=q.dtype, device=q.device)[:, None]
     ratios = (2.0 * k - 3.0 + slope) / (2.0 * k + 3.0 - slope)
     harmonics = torch.cumprod(ratios, dim=0) * ((q - 1.0) / (q + 1.0)) ** k
-    return torch.cat([torch.ones_like(q)[None], harmonics])[..., None, None]
+    return torch.cat([torch.ones_like(q)[None], harmonics])
 
 
 def _angular_sums(minor2: Tensor, radius2: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,16 +62,25 @@ def _angular_sums(minor2: Tensor, radius2: Tensor, coefficients: Tensor) -> tupl
 
 
 def _axis_deflection(u: Tensor, v: Tensor, slope: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    """Deflection along the major and the minor axis without `_scale`."""
+    """Deflection along the major and the minor axis without `strength`."""
     qu, minor2 = u * q[:, None, None], v * v
     radius2 = torch.addcmul(minor2, qu, qu).clamp_min_(_RADIUS2_FLOOR)
-    major, minor = _angular_sums(minor2, radius2, _coefficients(slope, q))
+    major, minor = _angular_sums(minor2, radius2, harmonic_factors(slope, q)[..., None, None])
     # a power as exp(log): three times faster than pow
     power = (radius2.log() * (0.5 - 0.5 * slope)[:, None, None]).exp_()
     return major.mul_(qu).mul_(power), minor.mul_(v).mul_(power)
 
 
-def _scale(theta_e: Tensor, slope: Tensor, q: Tensor) -> Tensor:
+def strength(
+    theta_e: Float[Tensor, "batch"], slope: Float[Tensor, "batch"], q: Float[Tensor, "batch"]
+) -> Float[Tensor, "batch"]:
+    """Factor of the deflection that makes theta_e the Einstein radius.
+
+    Args:
+        theta_e: Einstein radius, intermediate-axis normalisation [arcsec].
+        slope: -dln rho / dln r of the density [-].
+        q: Axis ratio of the convergence in (0, 1] [-].
+    """
     return 2.0 / (1.0 + q) * (theta_e * q.sqrt()) ** (slope - 1.0)
 
 
@@ -106,7 +122,7 @@ def deflection(  # noqa: PLR0913, PLR0917 - one argument per parameter
     """
     u, v = major_axis_frame(x, y, phi, x_center, y_center)
     major, minor = _axis_deflection(u, v, slope, q)
-    scale = _scale(theta_e, slope, q)
+    scale = strength(theta_e, slope, q)
     cos, sin = (scale * torch.cos(phi))[:, None, None], (scale * torch.sin(phi))[:, None, None]
     return (major * cos).sub_(minor * sin), (major * sin).add_(minor * cos)
 
@@ -142,7 +158,7 @@ def potential(  # noqa: PLR0913, PLR0917 - one argument per parameter
     """
     u, v = major_axis_frame(x, y, phi, x_center, y_center)
     major, minor = _axis_deflection(u, v, slope, q)
-    scale = _scale(theta_e, slope, q) / (3.0 - slope)
+    scale = strength(theta_e, slope, q) / (3.0 - slope)
     return (u * major + v * minor) * scale[:, None, None]
 
 

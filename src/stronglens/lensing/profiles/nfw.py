@@ -10,8 +10,8 @@ from stronglens.lensing.profiles.mass_profile import Profile, profiles
 
 # A ray is never closer to the centre than 1e-7 arcsec: keeps values and gradients finite.
 _RADIUS2_FLOOR = 1e-14
-# Squared radius below which differences of logarithms would lose digits, in units of r_scale.
-_INNER = 0.25
+INNER = 0.25
+"""Squared radius below which differences of logarithms would lose digits [r_scale^2]."""
 # Where |x^2 - 1| is smaller, a power series takes the place of 0 / 0.
 _NEAR = 0.04
 _N_TERMS = 11
@@ -47,7 +47,7 @@ def _series(excess: Tensor, start: int) -> Tensor:
 
 def _inner(x2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """s, (1 - s) / x^2 and ln((1 + s) / 2), s = sqrt(1 - x^2), for small radii."""
-    x2 = x2.clamp_max(_INNER)
+    x2 = x2.clamp_max(INNER)
     s = (1.0 - x2).sqrt()
     slack = 1.0 / (1.0 + s)
     return s, slack, torch.log1p(-0.5 * x2 * slack)
@@ -81,10 +81,10 @@ def deflection(
     """
     dx, dy, x2 = _offsets(x, y, r_scale, x_center, y_center)
     s, slack, log_half = _inner(x2)
-    inner = ((math.log(2.0) - 0.5 * torch.log(x2)) * slack + log_half / x2.clamp_max(_INNER)) / s
+    inner = ((math.log(2.0) - 0.5 * torch.log(x2)) * slack + log_half / x2.clamp_max(INNER)) / s
     outer = (0.5 * torch.log(0.25 * x2) + _arc_ratio(x2)) / x2
     scale = (alpha_r_scale / (r_scale * (1.0 - math.log(2.0))))[:, None, None]
-    mean = torch.where(x2 < _INNER, inner, outer) * scale
+    mean = torch.where(x2 < INNER, inner, outer) * scale
     return dx * mean, dy * mean
 
 
@@ -120,7 +120,7 @@ def potential(
     inner = log_half * (2.0 * log - log_half)
     outer = log.square() + (x2 - 1.0) * _arc_ratio(x2).square()
     scale = (0.5 * alpha_r_scale * r_scale / (1.0 - math.log(2.0)))[:, None, None]
-    return torch.where(x2 < _INNER, inner, outer) * scale
+    return torch.where(x2 < INNER, inner, outer) * scale
 
 
 def convergence(

@@ -49,6 +49,8 @@ class BandFacts:
     """Exposures of which the image is the mean."""
     full_well: float = 100_000.0
     """Charge above the sky at which a pixel of an exposure saturates [electrons]."""
+    bleeds: bool = True
+    """Whether a full pixel spills along its column."""
 
 
 @dataclass(frozen=True)

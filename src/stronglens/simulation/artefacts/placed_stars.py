@@ -1,5 +1,7 @@
 """Saturated stars where they are asked for, such as in the middle of images of their class."""
 
+from dataclasses import fields
+
 import numpy as np
 import torch
 
@@ -34,12 +36,16 @@ def place_stars(
     rows = sorted(at)
     x, y = np.array([at[row] for row in rows]).T
     draws = draw(len(rows), canvas, generator) | {"x": x, "y": y}
-    after = apply(images, as_parameters(draws, torch.tensor(rows), images.flux), canvas)
+    chosen = torch.tensor(rows)
+    before = Images(*(getattr(images, field.name)[chosen] for field in fields(Images)))
+    after = apply(before, as_parameters(draws, torch.arange(len(rows)), images.flux), canvas)
     # what was not observed stays so, star or not
-    known = images.ivar > 0.0
+    flux = torch.where(before.ivar > 0.0, after.flux, before.flux)
     return Images(
-        flux=torch.where(known, after.flux, images.flux),
-        ivar=after.ivar.masked_fill(after.mask, 0.0),
-        mask=after.mask,
+        flux=images.flux.index_copy(0, chosen, flux),
+        ivar=images.ivar.masked_fill(images.mask, 0.0).index_copy(
+            0, chosen, after.ivar.masked_fill(after.mask, 0.0)
+        ),
+        mask=images.mask.index_copy(0, chosen, after.mask),
         psf=images.psf,
     )

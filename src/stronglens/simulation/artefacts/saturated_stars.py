@@ -117,7 +117,8 @@ def apply(images: Images, parameters: Parameters, canvas: Canvas) -> Images:
     light = star_light(each, psf, _padded(canvas), canvas.settings.halo_share) * column(flux)
     is_full = light > column(level)
     if canvas.settings.bleeds:
-        is_full = is_full | bleeding(light, level, each["y"])
+        spills = canvas.by_band("bleeds", images.flux)[band] > 0.0
+        is_full = is_full | bleeding(light, level, each["y"]) & spills[:, None, None]
     variance = light / column(gain * n_exposures)
     light = light + variance.sqrt() * each["photon_noise"]
     light, variance, is_full = (_cropped(plane, canvas) for plane in (light, variance, is_full))
