@@ -56,6 +56,16 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens train --data runs/sims --out runs/finder",
             "stronglens.training.task:Train",
         ),
+        "tune": Verb(
+            "dataset → study of many trainings, the best settings",
+            "stronglens tune --data runs/sims --space deck --out runs/study",
+            "stronglens.training.tune_task:Tune",
+        ),
+        "combine": Verb(
+            "finders and dataset → committee that works as one finder",
+            "stronglens combine --finders runs/study --data runs/sims",
+            "stronglens.training.committee_task:Combine",
+        ),
         "calibrate": Verb(
             "finder and dataset → probabilities, promised lists",
             "stronglens calibrate --finder runs/finder --data runs/sims",
@@ -73,7 +83,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
         "scan": Verb(
             "finder and tiles or cutouts → candidates, contact sheet",
-            "stronglens scan tiles --targets objects.csv --finder runs/finder",
+            "stronglens scan tiles --finder runs/finder",
             "stronglens.scanning.task:Scan",
         ),
     },

@@ -20,7 +20,8 @@ COLUMNS = (
     "finder", "band",
 )  # fmt: skip
 """Columns of the table of candidates, in order."""
-_CANDIDATE_COLOUR = "#1b7837"
+CANDIDATE_COLOUR = "#1b7837"
+"""Frame of a candidate on contact sheets."""
 _LISTED_FAILURES = 14
 _NAME_LENGTH = 20
 
@@ -108,9 +109,9 @@ def write_contact_sheet(path: Path, ranking: Ranking, threshold: float, finder: 
     shown = [entry for entry in ranking.best if entry.pixels is not None]
     figure = mosaic(
         [_picture(entry) for entry in shown],
-        [f"{entry.score:.3f}  {entry.band}\n{_short(entry.object_id)}" for entry in shown],
+        [f"{entry.score:.3f}  {entry.band}\n{short_name(entry.object_id)}" for entry in shown],
         footnote=_footnote(ranking, len(shown), threshold, finder),
-        frame_colours=[_CANDIDATE_COLOUR if e.score > threshold else None for e in shown],
+        frame_colours=[CANDIDATE_COLOUR if e.score > threshold else None for e in shown],
     )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -158,7 +159,8 @@ def _picture(entry: Entry) -> np.ndarray:
     return np.where(entry.pixels.mask[middle], np.nan, entry.pixels.flux[middle])
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Name that fits above a picture."""
     return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
 
 
