@@ -2,7 +2,8 @@
 
     python benchmarks/bench_realism.py
 
-It writes benchmarks/results/realism.md. Simulated galaxies are those that `simulate` draws as
+It writes benchmarks/results/realism.md; `--best` leaves out the poorer kinds of noise and writes
+realism_best.md. Simulated galaxies are those that `simulate` draws as
 neighbours, in a field as large as the real one, found, chosen and cut out as the real ones are.
 Columns below 1100 of the KiDS field are used; `--final` takes columns 1160 to 1600 instead and is
 for the last word only.
@@ -291,12 +292,15 @@ def table(rows: list[Comparison]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--final", action="store_true", help="columns 1160 to 1600, best kind only")
+    parser.add_argument("--best", action="store_true", help="best kind only, no ranks")
     options = parser.parse_args()
+    flag = "final" if options.final else "best" if options.best else ""
+    is_short = bool(flag)
     torch.set_num_threads(1)
     columns = FINAL if options.final else TRAINING
     start = time.monotonic()
-    rows = compared(columns, KINDS[-1:] if options.final else KINDS)
-    ranks = "" if options.final else rank_table()
+    rows = compared(columns, KINDS[-1:] if is_short else KINDS)
+    ranks = "" if is_short else rank_table()
     text = f"""# How unlike the sky{" (final columns)" if options.final else ""}
 
 {table(rows)}
@@ -313,9 +317,9 @@ def main() -> None:
 - The mean of the sky, up to 0.12 of the noise in u after the smooth background is subtracted, is
   taken off every field, real or not.
 - {datetime.now(tz=UTC):%Y-%m-%d}, commit {commit()}, {time.monotonic() - start:.0f} s on one core.
-- Made by `python benchmarks/bench_realism.py{" --final" if options.final else ""}`.
+- Made by `python benchmarks/bench_realism.py{flag and " --" + flag}`.
 """
-    target = RESULTS.with_name("realism_final.md") if options.final else RESULTS
+    target = RESULTS.with_stem(f"realism_{flag}") if flag else RESULTS
     target.write_text(text)
     print(text)
 

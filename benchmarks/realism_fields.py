@@ -19,11 +19,16 @@ from stronglens.data.tiles import Tile
 from stronglens.simulation.compose import compose_light, observe_bands, sample_bands
 from stronglens.simulation.correlated import wide_share
 from stronglens.simulation.galaxies import Filters
+from stronglens.simulation.galaxy_structure import galaxy_layers
 from stronglens.simulation.render import Grid
 from stronglens.simulation.scene import LightLayer
 from stronglens.simulation.simulated_set import BLOCK
 from stronglens.simulation.sky import Sky
-from stronglens.simulation.surroundings import draw_surroundings
+from stronglens.simulation.surroundings import (
+    draw_galaxies,
+    draw_surroundings,
+    galaxy_density,
+)
 from stronglens.simulation.survey_camera import SurveyCamera
 from stronglens.simulation.tile_camera import resampled_kernel
 from stronglens.surveys.colours import equivalent_band
@@ -176,8 +181,15 @@ def depth_map(tile: Tile, camera: SurveyCamera, seed: int) -> np.ndarray:
 def painted_tile(
     tile: Tile, found: Detections, camera: SurveyCamera, sky: Sky, seed: int
 ) -> tuple[Tile, np.ndarray, np.ndarray]:
-    """The real tile with drawn galaxies on its clear sky, and the pixels they are on."""
-    drawn = draw_field(tile, filters_of(camera), sky, seed)
+    """The real tile with drawn galaxies on its clear sky, and the pixels they are on.
+
+    Satellites go with their galaxy, and so do all of its components.
+    """
+    rng = numpy_generator(seed, "galaxies")
+    area = tile.height * tile.width * (tile.pixel_scale / 60.0) ** 2
+    n = int(rng.poisson(galaxy_density(sky) * area))
+    filters = filters_of(camera)
+    galaxies = draw_galaxies(np.arange(n), np.zeros((n, 2)), sky, filters, rng)
     clear = round(CLEAR / tile.pixel_scale)
     free = maximum_filter((found.segmentation > 0).astype(np.uint8), clear) == 0
     free &= ~tile.is_bad
@@ -185,27 +197,23 @@ def painted_tile(
     order = numpy_generator(seed, "places").permutation(len(row))
     places = iter(np.stack([row, column], axis=1)[order])
     taken = np.zeros((tile.height, tile.width), bool)
-    rows, columns, layers = [], [], []
-    for one in drawn.layers:
-        if one.component.name != "sersic":
-            continue
-        spots = [next_free(places, taken) for _ in range(len(one.rows))]
-        layers.append(one)
-        rows.append(np.array([spot[0] for spot in spots], int))
-        columns.append(np.array([spot[1] for spot in spots], int))
+    spots = np.array([next_free(places, taken) for _ in range(n)])
+    scale = tile.pixel_scale
+    light = galaxy_layers(galaxies, filters, rng)
+    drawn = placed(light, lambda galaxy: (spots[galaxy] * scale).T, scale)
     kernels = torch.as_tensor(np.stack([resampled_kernel(k, OVERSAMPLE) for k in tile.psf]))
 
     def see(fine: Tensor, grid: Grid) -> Tensor:
         return sample_bands([fine], kernels.expand(len(fine), *kernels.shape), grid)[0]
 
     with torch.inference_mode():
-        light = paint(Catalogue(layers, rows, columns), tile, see)
+        light = paint(drawn, tile, see)
     photons = np.sqrt(np.maximum(light, 0.0) / tile.gain[:, None, None])
     generator = torch_generator(seed, "photons")
     noise = torch.randn(light.shape, generator=generator).numpy() * photons
     flux = np.where(tile.mask, 0.0, tile.flux + light + noise).astype(np.float32)
     painted = dataclasses.replace(tile, flux=flux, tile_id=f"painted-{seed}")
-    return painted, np.concatenate(rows), np.concatenate(columns)
+    return painted, *spots.T
 
 
 def next_free(places: Iterator[np.ndarray], taken: np.ndarray) -> tuple[int, int]:

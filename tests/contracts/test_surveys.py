@@ -139,3 +139,10 @@ def test_stacks_deepen_by_the_root_of_the_exposures():
     for one, many in zip(visit.bands, stack.bands, strict=True):
         gain = limiting_magnitude(many) - limiting_magnitude(one)
         assert gain == pytest.approx(1.25 * math.log10(many.n_exposures), abs=1e-9)
+
+
+INFRARED = {"hst-wfc3-f160w", "euclid-nisp", "roman-hlwas"}
+
+
+def test_infrared_arrays_do_not_bleed(known):
+    assert {band.bleeds for band in known.bands} == {known.name not in INFRARED}

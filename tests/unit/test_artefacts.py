@@ -253,6 +253,18 @@ def test_missed_saturation_keeps_its_pixels_and_a_detector_without_bleeding_has_
     assert int(columns) > 1.3 * int(spots) > 0
 
 
+def test_only_the_bands_of_a_ccd_bleed():
+    images = blank(n=60, n_band=2, size=(48, 40))
+    only = replace(SETTINGS, **dict.fromkeys(artefacts.names(), 0.0))
+    full = []
+    for bleeds in (True, False):
+        facts = (FACTS, replace(FACTS, bleeds=bleeds))
+        result, _ = apply_artefacts(images, replace(only, saturated_stars=1.0), facts, rng(3))
+        full.append((result.flux >= 1e4 - 0.1).sum(dim=(0, 2, 3)).tolist())
+    assert full[0][0] == full[1][0]
+    assert full[0][1] > 1.3 * full[1][1] > 0
+
+
 def test_a_filled_column_continues_what_is_beside_it():
     images = blank()
     ramp = torch.arange(44.0) * 3 + torch.arange(30.0)[:, None]

@@ -37,12 +37,14 @@ _NISP = Camera(
     read_noise=6.1,
     saturation=130000.0,
     psf_fwhm_scatter=0.02,
+    bleeds=False,
     sources=codex_sources("Euclid_NISP")
     | _COMMON
     | {
         "psf_fwhm": "surveycodex 1.3.0, Euclid_NISP: of stacks, pixel included; 0.33-0.35 without "
         "it (Mellier et al. 2024, as in photerr 1.6.0)",
         "saturation": "16 bits at the gain above, rounded down",
+        "bleeds": "HgCdTe array, each pixel read by itself",
     },
 )
 

@@ -33,6 +33,7 @@ _WFC3 = Camera(
     read_noise=4.0,
     saturation=78000.0,
     psf_fwhm_scatter=0.02,
+    bleeds=False,
     sources={
         "pixel_scale": _WFC3_FILE,
         "gain": _WFC3_FILE,
@@ -44,6 +45,7 @@ _WFC3 = Camera(
         "psf_fwhm": "WFC3 instrument handbook, table 7.5, at 1600 nm; recalled, not checked",
         "psf_fwhm_scatter": _STABLE,
         "saturation": "full well of the WFC3 handbook; recalled, not checked",
+        "bleeds": "HgCdTe array, each pixel read by itself",
         "wavelength": "computed with the F160W curve in GalSim 2.8.5",
     },
 )

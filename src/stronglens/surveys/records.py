@@ -67,6 +67,8 @@ class Band:
     """Effective wavelength of the filter [nm]."""
     saturation: Positive | None = None
     """Electrons at which a pixel of one exposure saturates [e-]."""
+    bleeds: bool = True
+    """Whether a full pixel spills along its column, as on a CCD; infrared arrays do not."""
     noise_scale: Positive = 1.0
     """Factor on the noise of the full stack that sky, photons and read noise do not explain."""
     noise_scatter: NotNegative = 0.0

@@ -12,12 +12,14 @@ _CAMERA = Camera(
     read_noise=8.5,
     saturation=100000.0,
     psf_fwhm_scatter=0.02,
+    bleeds=False,
     sources=codex_sources("Roman_WFI")
     | {
         "n_exposures": "three dithers in two passes, surveycodex 1.3.0, Roman_WFI",
         "read_noise": "lenstronomy 1.14.2, ObservationConfig/Roman.py",
         "saturation": "recalled full well, not checked",
         "psf_fwhm_scatter": "assumed: the telescope is stable",
+        "bleeds": "HgCdTe array, each pixel read by itself",
         "depth_published": _DEPTH,
         "noise_scale": f"calibrated to the published depth: {_DEPTH}",
     },

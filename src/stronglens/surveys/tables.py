@@ -24,6 +24,8 @@ class Camera:
     """Slope of the PSF's Moffat wings; none for a Gaussian."""
     noise_correlation: float = 0.0
     """Correlation of the noise of neighbouring pixels of the stack."""
+    bleeds: bool = True
+    """Whether a full pixel spills along its column; infrared arrays do not."""
     sources: dict[str, str] = field(default_factory=dict)
     """Where each number of camera and filters comes from, by field name."""
 
@@ -72,6 +74,7 @@ def build_band(name: str, row: FilterRow, camera: Camera, depth: PublishedDepth 
         psf_beta=camera.psf_beta,
         wavelength=row.wavelength,
         saturation=camera.saturation,
+        bleeds=camera.bleeds,
         noise_scale=row.noise_scale,
         noise_correlation=camera.noise_correlation,
         depth_published=depth,
