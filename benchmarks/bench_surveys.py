@@ -82,7 +82,7 @@ def check(name: str, n: int) -> dict[str, Any]:
 
 
 def kept_line(name: str, n: int, cache: Path) -> str:
-    """Return a survey's row of the table, from an earlier call of the same commit if there is one."""
+    """Return a survey's row of the table, from an earlier call where there is one."""
     file = cache / f"{name}.txt"
     if not file.is_file():
         file.write_text(line(check(name, n)), encoding="utf-8")

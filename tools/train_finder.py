@@ -27,6 +27,8 @@ from stronglens.training.task import Evaluate, Train
 
 TEST_SEED = 90_000_001
 """Added to a recipe's seed for the images of the test."""
+N_TEST = 4000
+"""Images of the test."""
 MOST_BYTES = 4_000_000
 
 
@@ -72,7 +74,7 @@ def main() -> None:
     runs = options.runs / options.name
     data = Simulate.from_dict(recipe["simulate"], "simulate")
     data = replace(data, workers=options.workers, planes=False)
-    test = replace(data, seed=data.seed + TEST_SEED)
+    test = replace(data, seed=data.seed + TEST_SEED, n=N_TEST)
     run(data, runs / "data")
     run(test, runs / "test")
     settings = {**recipe["train"], "data": str(runs / "data")}
