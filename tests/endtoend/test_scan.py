@@ -95,7 +95,7 @@ def test_run_directory_holds_table_copy_log_and_contact_sheet(tmp_path, weights,
     out = tmp_path / "scan"
     Scan(files=(*good, tmp_path / "none.fits"), finder=weights).run(out)
     table = read_table(out / "candidates.parquet")
-    assert read_metadata(out / "candidates.parquet")["threshold"] == 0.5
+    assert read_metadata(out / "candidates.parquet")["thresholds"] == {str(weights): 0.5}
     copy = Table.read(out / "candidates.fits")
     assert copy.colnames == list(COLUMNS)
     assert list(copy["object_id"]) == list(table["object_id"])

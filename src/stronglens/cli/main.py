@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stronglens.cli.verbs import GROUPS, VERBS, Verb, verb_of
+from stronglens.cli.verbs import GROUPS, Verb, verb_of
 from stronglens.core.errors import StronglensError
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+_VERB_WIDTH = 10  # a longer verb pushes its summary aside
+
+
 def help_text() -> str:
     """Return what `stronglens --help` prints: every verb with a command that works."""
     lines = [
@@ -62,12 +65,11 @@ def help_text() -> str:
         "usage: stronglens VERB [settings]",
         "",
     ]
-    width = max(len(name) for name in VERBS) + 2
     for title, verbs in GROUPS.items():
         lines.append(title)
         for name, verb in verbs.items():
-            lines.append(f"  {_styled(f'{name:<{width}}', BOLD)}{verb.summary}")
-            lines.append(f"{'':<{width + 2}}{_styled(verb.example, DIM)}")
+            lines.append(f"  {_styled(f'{name:<{_VERB_WIDTH}}', BOLD)}  {verb.summary}")
+            lines.append(f"{'':<{_VERB_WIDTH + 4}}{_styled(verb.example, DIM)}")
         lines.append("")
     lines += [
         "stronglens VERB --help lists its settings with their units; stronglens --version",

@@ -81,6 +81,8 @@ OF_VERB: dict[str, tuple[str, ...]] = {
     "train": (PYTORCH,),
     "evaluate": (METCALF, PYTORCH),
     "scan": (ASTROPY, PYTORCH),
+    "measure": (KORMANN, ASTROPY, PYTORCH),
+    "floor": (KORMANN, SERSIC, CIOTTI, PYTORCH),
     "forecast": (COLLETT, KORMANN, SERSIC, CIOTTI, PYTORCH),
 }
 """What a verb always uses, whatever its settings."""

@@ -77,7 +77,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens.training.task:Evaluate",
         ),
         "explain": Verb(
-            "finder and dataset → attribution maps, look-alikes, score without arc",
+            "finder and dataset → attribution maps, look-alikes, arc removed",
             "stronglens explain --finder runs/finder --data runs/sims",
             "stronglens.training.explain_task:Explain",
         ),
@@ -90,7 +90,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "measurements": {
         "measure": Verb(
             "images of lenses → parameters with uncertainties, verdicts, pages",
-            "stronglens measure lens.fits --pixel-scale 0.05 --out runs/measured",
+            "stronglens measure lens.fits --pixel-scale 0.05 --out runs/lens",
             "stronglens.measurement.task:Measure",
         ),
         "floor": Verb(
@@ -99,7 +99,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens.measurement.task:Floor",
         ),
         "train-posterior": Verb(
-            "nothing → network of posteriors, trained on fresh simulated lenses",
+            "nothing → network of posteriors, from fresh mock lenses",
             "stronglens train-posterior --max-minutes 60 --out runs/posterior",
             "stronglens.measurement.posterior_task:TrainPosterior",
         ),

@@ -4,7 +4,7 @@ The arithmetic on pixels is in `stronglens.data.stretch`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -44,6 +44,16 @@ class PixelImages:
             None if self.ivar is None else self.ivar[start:stop],
             None if self.mask is None else self.mask[start:stop],
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence["PixelImages"]) -> "PixelImages":
+        """Images of several batches, all with the same planes, one after the other."""
+
+        def plane(name: str) -> Tensor | None:
+            values = [getattr(part, name) for part in parts]
+            return None if values[0] is None else torch.cat(values)
+
+        return cls(torch.cat([part.flux for part in parts]), plane("ivar"), plane("mask"))
 
 
 def is_blank(images: PixelImages) -> Bool[Tensor, "batch"]:

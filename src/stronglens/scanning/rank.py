@@ -67,15 +67,11 @@ def rank(entries: Iterable[Entry], top: int, on_entry: Callable[[Entry], None]) 
     return Ranking(sorted(rows, key=_order), highest)
 
 
-def candidate_columns(
-    entries: Sequence[Entry], threshold: float, finder: str
-) -> dict[str, np.ndarray]:
+def candidate_columns(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
     """Table of candidates, one row per entry.
 
     Args:
         entries: Entries in the order of the rows.
-        threshold: Score above which an object is a candidate.
-        finder: Name of the finder.
 
     Returns:
         Columns by name; score is NaN where an entry failed, p_lens everywhere (not calibrated).
@@ -88,30 +84,28 @@ def candidate_columns(
         "dec": np.array([entry.dec for entry in entries], dtype=np.float64),
         "score": score,
         "p_lens": np.full(len(entries), np.nan),
-        "is_candidate": score > threshold,
+        "is_candidate": score > np.array([entry.threshold for entry in entries], dtype=float),
         "status": np.array(["ok" if entry.ok else "failed" for entry in entries], dtype=object),
         "reason": np.array([entry.reason for entry in entries], dtype=object),
-        "finder": np.array([finder] * len(entries), dtype=object),
+        "finder": np.array([entry.finder for entry in entries], dtype=object),
         "band": np.array([entry.band for entry in entries], dtype=object),
     }
     return {name: values[name] for name in COLUMNS}
 
 
-def write_contact_sheet(path: Path, ranking: Ranking, threshold: float, finder: str) -> None:
+def write_contact_sheet(path: Path, ranking: Ranking) -> None:
     """Draw a page with the best entries as the finder saw them, and a list of those that failed.
 
     Args:
         path: PNG file to write.
-        ranking: Entries in order.
-        threshold: Score above which an object is a candidate; its frame is green.
-        finder: Name of the finder.
+        ranking: Entries in order; the frame of a candidate is green.
     """
     shown = [entry for entry in ranking.best if entry.pixels is not None]
     figure = mosaic(
         [_picture(entry) for entry in shown],
         [f"{entry.score:.3f}  {entry.band}\n{short_name(entry.object_id)}" for entry in shown],
-        footnote=_footnote(ranking, len(shown), threshold, finder),
-        frame_colours=[CANDIDATE_COLOUR if e.score > threshold else None for e in shown],
+        footnote=_footnote(ranking, len(shown)),
+        frame_colours=[CANDIDATE_COLOUR if e.score > e.threshold else None for e in shown],
     )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -164,12 +158,14 @@ def short_name(name: str) -> str:
     return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
 
 
-def _footnote(ranking: Ranking, n_shown: int, threshold: float, finder: str) -> str:
+def _footnote(ranking: Ranking, n_shown: int) -> str:
     """What the page shows, and the first of those that failed with their reasons."""
     n_ok = len(ranking.entries) - len(ranking.failed)
+    thresholds = {entry.finder: entry.threshold for entry in ranking.entries if entry.ok}
+    finders = ", ".join(f"{name} (green above {cut:.3f})" for name, cut in thresholds.items())
     lines = [
-        f"{n_shown} of {n_ok} scored by {finder}; above each image its score and band. Green: "
-        f"score above {threshold:.3f}. Each image is scaled by the noise of its own sky."
+        f"{n_shown} of {n_ok} scored by {finders}; above each image its score and band. "
+        "Each image is scaled by the noise of its own sky."
     ]
     if ranking.failed:
         lines.append(f"Failed: {len(ranking.failed)} of {len(ranking.entries)}.")

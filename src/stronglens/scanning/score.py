@@ -56,6 +56,10 @@ class Entry:
     """Declination [deg]."""
     pixels: Resampled | None = None
     """Pixels on the finder's grid."""
+    finder: str = ""
+    """Finder that scored it; "" where none did."""
+    threshold: float = math.nan
+    """Score above which it is a candidate."""
 
 
 def prepared(path: Path, finder: Finder, options: ScoreOptions) -> Iterator[Entry]:

@@ -32,11 +32,11 @@ from stronglens.scanning.tile_work import BlockResult, TileWork, lost_rows
 if TYPE_CHECKING:
     from stronglens.data.targets import TargetOptions
     from stronglens.data.tile_sources import TileSource
-    from stronglens.finders.finder import FinderFacts
     from stronglens.scanning.products import ProductOptions
 WORK = "work"
 _LISTED = 3
-_LARGE_FIELD = 5
+_LARGE_FIELD = 5  # sides of what a finder sees
+_LARGE_SIDE = 600  # pixels
 
 
 class IncompleteScanError(InterruptedRunError):
@@ -128,21 +128,23 @@ def planned(scan: SurveyScan, root: Path) -> Plan:
     return open_plan(folder, scan.sources, scan.table, scan.options)
 
 
-def is_larger_than_cutouts(sources: Sequence["TileSource"], facts: "FinderFacts") -> bool:
+def is_larger_than_cutouts(sources: Sequence["TileSource"], field: float | None) -> bool:
     """Whether the first input that can be read is a tile: far larger than what a finder sees.
 
     Args:
         sources: Inputs.
-        facts: What the finder was made for.
+        field: Side of what the finder sees [arcsec]; None where it is yet to be chosen, so that
+            what is larger than a cutout usually is counts as a tile.
     """
     for source in sources:
         try:
             found = footprint_of(source)
         except (StronglensError, OSError):
             continue
-        scale = found.pixel_scale if math.isfinite(found.pixel_scale) else facts.pixel_scale
-        field = max(facts.height, facts.width) * facts.pixel_scale
-        return min(found.height, found.width) * scale > _LARGE_FIELD * field
+        side = min(found.height, found.width)
+        if field is None or not math.isfinite(found.pixel_scale):
+            return side > _LARGE_SIDE
+        return side * found.pixel_scale > _LARGE_FIELD * field
     return False
 
 

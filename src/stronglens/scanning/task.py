@@ -15,6 +15,7 @@ from stronglens.scanning.source_cut import SourceCut
 if TYPE_CHECKING:
     from stronglens.data.tile_sources import TileSource
     from stronglens.finders.finder import Finder, FinderFacts
+    from stronglens.scanning.choice import Named
     from stronglens.scanning.survey import SurveyScan
     from stronglens.scanning.tile_work import TileWork
 
@@ -33,8 +34,9 @@ class Scan(AbstractTask):
 
     files: tuple[Path, ...]
     """Tiles or cutouts: FITS files, folders, quoted patterns, names with {band} and {tile}."""
-    finder: Path
-    """Run directory of `stronglens train`, or its weights file."""
+    finder: Path | None = None
+    """Run directory of `stronglens train`, its weights file, or a name of `stronglens list
+    finders`; by default the one of that list nearest the bands and pixels of the images."""
     targets: Path | None = None
     """Table of objects with ra and dec, or x and y: CSV, FITS, VOTable, Parquet, HATS directory;
     without one, sources are found on the tiles."""
@@ -110,11 +112,7 @@ class Scan(AbstractTask):
                 "files is empty: there is nothing to scan. Name FITS files, folders or a quoted "
                 "pattern: stronglens scan 'images/*.fits' --finder RUN."
             )
-        if not self.finder.exists():
-            raise MissingDataError(
-                f"finder='{self.finder}' does not exist. Pass a run directory of stronglens train "
-                "or its weights.safetensors."
-            )
+        self.inputs()
         if self.targets is not None and not self.targets.exists():
             raise MissingDataError(
                 f"targets='{self.targets}' does not exist. Give a table with ra and dec, or leave "
@@ -136,7 +134,11 @@ class Scan(AbstractTask):
 
     def inputs(self) -> dict[str, Path]:
         """Return the finder; the images are named row by row in the table."""
-        return {"finder": self.finder}
+        if self.finder is None:
+            return {}
+        from stronglens.scanning.choice import finder_path
+
+        return {"finder": finder_path(self.finder)}
 
     def listed(self, name: str) -> tuple[str, ...]:
         """Return the words of a setting that is a list separated by commas.
@@ -154,20 +156,26 @@ class Scan(AbstractTask):
         from stronglens.scanning.dry_run import estimate
 
         self.check()
-        finder = self._finder()
-        scan, work = self._survey(finder.facts), self._work(finder.facts)
-        return estimate(scan, work, Path(out or "runs"))
+        task, _ = self._with_finder()
+        facts = task._finder().facts  # noqa: SLF001 - of the same class
+        return estimate(task._survey(facts), task._work(facts), Path(out or "runs"))  # noqa: SLF001
 
     def work(self, run: RunDirectory) -> ScanResult:
         """Score everything and write tables, cutouts and contact sheet."""
-        finder = self._finder()
-        threshold = finder.facts.threshold if self.threshold is None else self.threshold
-        run.log(f"{finder!r}; threshold used {threshold:.4f}")
-        if not self._is_survey(finder.facts):
+        if not self._is_survey():
             from stronglens.scanning.cutout_scan import scan_cutouts
 
             run.log("p_lens stays empty: cutouts are no survey with a prevalence")
-            return scan_cutouts(self, finder, threshold, run)
+            return scan_cutouts(self, self._named(), run)
+        task, reason = self._with_finder()
+        if reason:
+            run.log(f"finder chosen: {reason}")
+        return task._scan_tiles(run)  # noqa: SLF001 - of the same class
+
+    def _scan_tiles(self, run: RunDirectory) -> ScanResult:
+        finder = self._finder()
+        threshold = finder.facts.threshold if self.threshold is None else self.threshold
+        run.log(f"{finder!r}; threshold used {threshold:.4f}")
         from stronglens.scanning.survey import WORK, planned, scan_survey
 
         scan, work = self._survey(finder.facts), self._work(finder.facts)
@@ -188,11 +196,29 @@ class Scan(AbstractTask):
         shutil.rmtree(run.path / WORK)
         return result
 
-    def _finder(self) -> "Finder":
+    def _named(self) -> "Named":
         from stronglens.core.device import torch_device
-        from stronglens.finders.finder import load_finder
+        from stronglens.scanning.choice import Named
 
-        return load_finder(self.finder, device=torch_device(self.device), views=self.views)
+        return Named(torch_device(self.device), self.views)
+
+    def _with_finder(self) -> "tuple[Scan, str]":
+        """Return the task with a finder for its tiles, and why that one where it was chosen."""
+        from stronglens.scanning.choice import finder_of_tiles, finder_path
+
+        if self.finder is not None:
+            return dataclasses.replace(self, finder=finder_path(self.finder)), ""
+        path, reason = finder_of_tiles(self._tiles())
+        return dataclasses.replace(self, finder=path), reason
+
+    def _finder(self) -> "Finder":
+        return self._named().load(self._path())
+
+    def _path(self) -> Path:
+        """Return where the finder is, once there is one."""
+        if self.finder is None:
+            raise MissingDataError("no finder has been chosen yet. Pass --finder.")
+        return self.finder
 
     def _tiles(self) -> "list[TileSource]":
         from stronglens.data.tile_sources import TileHints, list_tiles
@@ -210,13 +236,20 @@ class Scan(AbstractTask):
             for source in list_tiles(self.files, hints)
         ]
 
-    def _is_survey(self, facts: "FinderFacts") -> bool:
+    def _is_survey(self) -> bool:
         """Return whether the files are tiles: said so, or much larger than what a finder sees."""
         if self.kind != "auto" or self.targets is not None:
             return self.kind != "cutouts"
         from stronglens.scanning.survey import is_larger_than_cutouts
 
-        return is_larger_than_cutouts(self._tiles(), facts)
+        return is_larger_than_cutouts(self._tiles(), self._field())
+
+    def _field(self) -> float | None:
+        """Return the side of what the finder sees, where there is one [arcsec]."""
+        if self.finder is None:
+            return None
+        facts = self._named().load(self.finder).facts
+        return max(facts.height, facts.width) * facts.pixel_scale
 
     def _survey(self, facts: "FinderFacts") -> "SurveyScan":
         from stronglens.core.engine import Crew
@@ -232,7 +265,7 @@ class Scan(AbstractTask):
             block=self.block,
             crew=Crew(self.engine, self.workers, gpus if self.engine == "ray" else 0.0),
             products=ProductOptions(
-                finder=str(self.finder),
+                finder=str(self._path()),
                 threshold=facts.threshold if self.threshold is None else self.threshold,
                 prevalence=self.prevalence,
                 radius=facts.height * facts.pixel_scale / 2,
@@ -250,7 +283,7 @@ class Scan(AbstractTask):
         return TileWork(
             plan=Plan(Path(), (), ()),
             parts=Path(),
-            finder=self.finder.absolute(),
+            finder=self._path().absolute(),
             threshold=facts.threshold if self.threshold is None else self.threshold,
             prevalence=self.prevalence,
             device=self.device,

@@ -54,9 +54,10 @@ class Blocks:
         torch.set_num_threads(1)
         seen = self.plan.draw(block, (self.variant,))[self.variant]
         order = torch.randperm(BLOCK, generator=torch_generator(self.plan.task.seed, "mix", block))
-        flux, ivar = torch.as_tensor(seen.images.flux), torch.as_tensor(seen.images.ivar)
+        planes = (seen.images.flux, seen.images.ivar, seen.images.mask)
+        tensors = [None if plane is None else torch.as_tensor(plane)[order] for plane in planes]
         label = torch.as_tensor(seen.truth["label"]).float()
-        return LabelledImages(PixelImages(flux[order], ivar[order]), label[order])
+        return LabelledImages(PixelImages(*tensors), label[order])  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         """Return a number no stream comes to the end of."""
@@ -128,8 +129,7 @@ def _rebatched(
 def _joined(parts: list[LabelledImages]) -> LabelledImages:
     if len(parts) == 1:
         return parts[0]
-    ivar = [p.images.ivar for p in parts if p.images.ivar is not None]
-    images = PixelImages(torch.cat([p.images.flux for p in parts]), torch.cat(ivar))
+    images = PixelImages.joined([part.images for part in parts])
     return LabelledImages(images, torch.cat([p.label for p in parts]))
 
 
