@@ -53,7 +53,7 @@ class Measure(AbstractTask):
     result_type: ClassVar[type[TaskResult]] = MeasureResult
     positional: ClassVar[tuple[str, ...]] = ("files",)
 
-    files: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
     """FITS files, folders with image, noise and PSF, quoted patterns, or dataset directories."""
     pixel_scale: float | None = None
     """Side of a pixel, for files whose header does not say [arcsec]."""
