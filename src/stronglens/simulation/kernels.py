@@ -1,13 +1,17 @@
 """The inner loops of the fast path in C++, for machines that have a compiler.
 
-They are built once per process, in a second; without them the same is done in torch, slower.
+They are built once per machine, in a few seconds; without them the same is done in torch, slower.
 """
 
 import ctypes
+import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -106,7 +110,7 @@ def has_compiler() -> bool:
 
 @lru_cache(maxsize=1)
 def build_kernels() -> Kernels:
-    """Build the kernels, once per process.
+    """Build the kernels, or load those of an earlier process.
 
     Returns:
         The kernels.
@@ -121,18 +125,64 @@ def build_kernels() -> Kernels:
             "Install one, or pass compiled=False: slower, the same pictures."
         )
     message = ""
-    for tuning in _TUNINGS:
-        with tempfile.TemporaryDirectory() as folder:
-            library = Path(folder) / "kernels.so"
-            command = [compiler, *_FLAGS, *tuning, *map(str, _SOURCES), "-o", str(library)]
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode == 0:
+    with _library_folder() as folder:
+        for tuning in _TUNINGS:
+            library = folder / f"kernels-{_fingerprint(compiler, tuning)}.so"
+            message = "" if library.is_file() else _built(library, compiler, tuning)
+            if not message:
                 return Kernels(ctypes.CDLL(str(library)))
-            message = result.stderr.strip()
     raise MissingDataError(
         f"{compiler} cannot build {_SOURCES[0].name}: {message[-300:]} Use g++ 11 or clang++ 9 or "
         "newer, or pass compiled=False."
     )
+
+
+def _built(library: Path, compiler: str, tuning: tuple[str, ...]) -> str:
+    """Build a library; return what went wrong, or "" where it is there now."""
+    unfinished = library.with_name(f"{library.name}.{os.getpid()}")
+    command = [compiler, *_FLAGS, *tuning, *map(str, _SOURCES), "-o", str(unfinished)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        return result.stderr.strip() or f"exit status {result.returncode}"
+    # several processes may build it at once: each puts a whole one in place
+    unfinished.replace(library)
+    return ""
+
+
+def _fingerprint(compiler: str, tuning: tuple[str, ...]) -> str:
+    """Name of what a library was built from, with what, and for which processor."""
+    folder = Path(__file__).parent
+    parts = [path.read_bytes() for path in sorted([*folder.glob("*.cpp"), *folder.glob("*.h")])]
+    parts += [" ".join((compiler, *_FLAGS, *tuning)).encode(), _processor().encode()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _processor() -> str:
+    """What the code is made for: a home folder may be shared by machines of several kinds."""
+    listed = Path("/proc/cpuinfo")
+    if not listed.is_file():
+        return f"{platform.machine()} {platform.processor()} {platform.node()}"
+    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "".join(sorted({x for x in lines if x.startswith(("model name", "flags", "Features"))}))
+
+
+@contextmanager
+def _library_folder() -> Iterator[Path]:
+    """Folder that keeps libraries for the next process, or one for now where that is not allowed.
+
+    A library stays loaded after its file has gone.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    kept = Path(home) / "stronglens"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        kept = Path()
+    if kept != Path() and os.access(kept, os.W_OK):
+        yield kept
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def fits_kernels(tensor: Tensor) -> bool:

@@ -3,8 +3,9 @@
 What a training does with the images is in `batches.py`.
 """
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -64,27 +65,42 @@ class Blocks:
         return 2**31
 
 
-@dataclass(frozen=True)
+@dataclass
 class SimulatedStream:
-    """Blocks drawn ahead by a worker process while the network learns from those before."""
+    """Blocks drawn ahead by a worker process while the network learns from those before.
+
+    The worker goes on from epoch to epoch: starting one takes seconds.
+    """
 
     blocks: Blocks
     """Where the images come from."""
     workers: int = 1
     """Processes that draw ahead."""
+    _next: int = field(default=-1, init=False)
+    _ahead: Iterator[LabelledImages] | None = field(default=None, init=False, repr=False)
 
     def __call__(self, epoch: int, n: int, batch_size: int) -> Iterator[LabelledImages]:
         """Yield n images in batches; the same for the same epoch, and different for another."""
         per_epoch = -(-n // BLOCK)
-        numbers = range(epoch * per_epoch, (epoch + 1) * per_epoch)
-        loader = DataLoader(
+        first = epoch * per_epoch
+        if self._ahead is None or self._next != first:
+            self._ahead, self._next = iter(self._loader(first)), first
+        yield from _rebatched(self._taken(self._ahead, per_epoch), n, batch_size)
+
+    def _taken(self, ahead: Iterator[LabelledImages], n_blocks: int) -> Iterator[LabelledImages]:
+        """Yield blocks and note which comes next, however far the epoch gets."""
+        for block in itertools.islice(ahead, n_blocks):
+            self._next += 1
+            yield block
+
+    def _loader(self, first: int) -> "DataLoader[LabelledImages]":
+        return DataLoader(
             self.blocks,  # type: ignore[arg-type]
-            sampler=numbers,
+            sampler=range(first, len(self.blocks)),
             batch_size=None,
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
         )
-        yield from _rebatched(iter(loader), n, batch_size)
 
 
 def open_stream(dataset: Dataset, seed: int) -> Stream:
