@@ -21,6 +21,7 @@ def test_cuda_packages_are_recognised():
 def test_cuda_on_a_machine_without_a_gpu_is_refused(monkeypatch):
     monkeypatch.setattr(environment, "has_gpu", lambda: False)
     monkeypatch.setattr(environment, "installed", lambda: ["nvidia-cudnn-cu12", "torch"])
+    monkeypatch.setattr(environment, "size_on_disk", lambda folder: 0)
     (message,) = environment.faults()
     assert "nvidia-cudnn-cu12" in message
     assert "TORCH_INDEX=" in message

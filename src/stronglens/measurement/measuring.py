@@ -105,7 +105,7 @@ def _options_for(entry: LensInput, options: RefineOptions) -> RefineOptions:
 
 
 def _network(task: Measure) -> "PosteriorNetwork | None":
-    if task.posterior is None:
+    if not task.network:
         return None
     from stronglens.measurement.posterior_network import load_posterior  # noqa: PLC0415
 

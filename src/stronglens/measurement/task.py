@@ -65,8 +65,10 @@ class Measure(AbstractTask):
     """Band to measure; by default the first."""
     lens_model: Literal["sie", "sie+shear", "epl+shear"] = "sie+shear"
     """Mass model."""
+    network: bool = True
+    """Whether a network's posterior is reported too and its draws are used as starts."""
     posterior: Path | None = None
-    """Run directory or weights of a network whose draws are reported and used as starts."""
+    """Run directory or weights of that network; by default the one that comes with stronglens."""
     n_draws: int = 256
     """Draws from the importance sampler's proposal, per lens."""
     theta_e_min: float | None = None
