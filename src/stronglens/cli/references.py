@@ -76,9 +76,19 @@ ASTROPY = """@article{astropy2022,
   doi = {10.3847/1538-4357/ac7c74}
 }"""
 
+AKIBA = """@inproceedings{akiba2019,
+  author = {Akiba, T. and Sano, S. and Yanase, T. and Ohta, T. and Koyama, M.},
+  title = {Optuna: A Next-generation Hyperparameter Optimization Framework},
+  booktitle = {Proceedings of the 25th ACM SIGKDD International Conference on Knowledge
+               Discovery and Data Mining},
+  year = {2019}
+}"""
+
 OF_VERB: dict[str, tuple[str, ...]] = {
     "simulate": (KORMANN, SERSIC, CIOTTI, PYTORCH),
     "train": (PYTORCH,),
+    "tune": (AKIBA, PYTORCH),
+    "combine": (PYTORCH,),
     "evaluate": (METCALF, PYTORCH),
     "scan": (ASTROPY, PYTORCH),
     "measure": (KORMANN, ASTROPY, PYTORCH),

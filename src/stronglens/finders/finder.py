@@ -21,6 +21,7 @@ from stronglens.core.errors import (
 )
 from stronglens.core.rundir import check_finished
 from stronglens.core.weights import load_weights, save_weights
+from stronglens.finders.members import rebuilt
 from stronglens.finders.networks import Architecture, InputShape, build_network, networks
 from stronglens.finders.normalise import (
     AbstractNormalisation,
@@ -65,6 +66,8 @@ class FinderFacts:
     """Map from logits to probabilities, as `calibrate.py` reads it; None if not calibrated."""
     abstention: dict[str, Any] | None = None
     """What training images look like, as `abstain.py` reads it; None where nobody has measured."""
+    committee: dict[str, Any] | None = None
+    """Members and their combination, as `members.py` reads it; None for a finder of its own."""
 
     @property
     def input_shape(self) -> InputShape:
@@ -75,7 +78,9 @@ class FinderFacts:
     @property
     def any_size(self) -> bool:
         """Whether images of other sizes can be scored."""
-        return bool(networks.facts(self.network)["any_size"])
+        members = [] if self.committee is None else self.committee["members"]
+        names = [member["facts"]["network"] for member in members] or [self.network]
+        return all(networks.facts(name)["any_size"] for name in names)
 
 
 class Finder:
@@ -234,11 +239,9 @@ class Finder:
 
     def save(self, path: Path) -> None:
         """Write weights and all facts into one .safetensors file."""
-        settings = {
-            "kind": "finder",
-            "facts": asdict(self.facts),
-            "normalisation": normalisation_settings(self.normalisation),
-        }
+        settings: dict[str, Any] = {"kind": "finder", "facts": asdict(self.facts)}
+        if self.facts.committee is None:
+            settings["normalisation"] = normalisation_settings(self.normalisation)
         save_weights(path, dict(self.network.state_dict()), settings)
 
     def _logits_of(self, images: PixelImages) -> Float[Tensor, "batch"]:
@@ -296,7 +299,11 @@ def load_finder(
             f"{settings.get('kind', 'thing of unknown kind')}. Pass what stronglens train wrote."
         )
     facts = finder_facts(settings)
-    network = build_network(facts.network, facts.input_shape, facts.architecture)
+    if facts.committee is not None:
+        network, normalisation = rebuilt(facts.committee)
+    else:
+        network = build_network(facts.network, facts.input_shape, facts.architecture)
+        normalisation = normalisation_from_settings(settings["normalisation"])
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
@@ -305,7 +312,6 @@ def load_finder(
         ) from error
     device = device or torch.device("cpu")
     network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore
-    normalisation = normalisation_from_settings(settings["normalisation"])
     finder = Finder(network, normalisation, facts=facts, device=device)
     return finder if views is None else finder.with_views(views)
 

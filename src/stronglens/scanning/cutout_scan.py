@@ -4,7 +4,6 @@ Scans of survey tiles are in `scanning.survey`.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,7 @@ def scan_cutouts(task: "Scan", named: Named, run: RunDirectory) -> ScanResult:
         n_ok=n_ok,
         n_failed=n_failed,
         n_candidates=n_candidates,
-        threshold=_threshold(task, groups[0]) if len(groups) == 1 else math.nan,
+        threshold=_threshold(task, groups[0]) if len(groups) == 1 else None,
         prevalence=task.prevalence,
         first_failure=ranking.failed[0].reason if n_failed else "",
     )

@@ -20,8 +20,8 @@ class ScanResult(TaskResult):
     """Objects without one: failed, at an edge, masked, outside, each with its reason."""
     n_candidates: int
     """Objects whose score is above the threshold."""
-    threshold: float
-    """Score above which an object is a candidate."""
+    threshold: float | None
+    """Score above which an object was a candidate; None where several finders scored."""
     prevalence: float = 1e-3
     """Lenses over all objects, for which probabilities are given."""
     expected_lenses: float | None = None

@@ -109,6 +109,13 @@ class Train(AbstractTask):
     """Use only so many of the training images, drawn with the seed."""
     stream: bool = False
     """Learn from fresh simulated images in every epoch instead of the stored ones."""
+    mine: float | None = None
+    """Share of the images of a stream in whose place hard negatives of the epoch before come."""
+    start_from: Path | None = None
+    """Finder whose weights are trained further; its network and scaling stay, and the learning rate
+    is a tenth of the recipe's by default."""
+    bands_as: str | None = None
+    """Bands of that finder that the dataset's stand for, in order, such as g,r,i."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
     workers: int = 0
@@ -118,6 +125,11 @@ class Train(AbstractTask):
         """Fill in what the network's own recipe and architecture say."""
         from stronglens.finders import networks, own_fit
 
+        if self.start_from is not None:
+            from stronglens.training.starting import starting_settings
+
+            bare = replace(self, start_from=None, **starting_settings(self, type(self).network))
+            return replace(bare.resolved(), start_from=self.start_from)
         facts, fits_itself = networks.facts(self.network), own_fit(self.network) is not None
         recipe, architecture = facts["recipe"], facts["architecture"]
         sources = {"width": architecture, "depth": architecture, "dropout": architecture}
@@ -143,11 +155,31 @@ class Train(AbstractTask):
         _check_range("n_train", self.n_train, 2, "2 or more")
         for name in ("learning_rate", "max_minutes", "clip"):
             _check_range(name, getattr(self, name), 1e-12, "above 0")
+        self._check_start_and_stream()
         for name in ("dropout", "average"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise OutOfRangeError(f"{name}={value} is outside its range. Allowed: [0, 1).")
         self._check_network()
+
+    def _check_start_and_stream(self) -> None:
+        """Refuse settings of a start or a stream where there is none, and data that do not fit."""
+        if self.mine is not None and not 0 < self.mine <= 0.5:
+            raise OutOfRangeError(f"mine={self.mine} is outside its range. Allowed: (0, 0.5].")
+        if self.mine is not None and not self.stream:
+            raise OutOfRangeError(
+                f"mine={self.mine} looks for hard negatives among fresh images. Add --stream."
+            )
+        if self.start_from is None:
+            if self.bands_as is not None:
+                raise OutOfRangeError(
+                    f"bands_as={self.bands_as} names bands of a finder. Add --start-from FINDER."
+                )
+            return
+        from stronglens.data.store import open_dataset
+        from stronglens.training.starting import check_start, opened
+
+        check_start(opened(self.start_from).facts, open_dataset(self.data), self.bands_as)
 
     def _check_network(self) -> None:
         """Refuse settings that do not apply to the network, and images that it cannot take."""
@@ -171,8 +203,9 @@ class Train(AbstractTask):
         check_network(self.network, shape, architecture)
 
     def inputs(self) -> dict[str, Path]:
-        """Return the dataset."""
-        return {"data": self.data}
+        """Return the dataset, and the finder from which the training starts if there is one."""
+        start = {} if self.start_from is None else {"start_from": self.start_from}
+        return {"data": self.data, **start}
 
     def work(self, run: RunDirectory) -> TrainResult:
         """Train."""

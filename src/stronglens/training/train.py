@@ -44,10 +44,12 @@ from stronglens.training.batches import (
 )
 from stronglens.training.fit import Hooks, Plan, Problem, fit
 from stronglens.training.journal import Limits, Memory, Row
+from stronglens.training.mining import MinedBatches
 from stronglens.training.optim import LOSSES, LearningRate
 from stronglens.training.own_fit import fit_at_once
 from stronglens.training.progress import figures_line
 from stronglens.training.scoring import stopping_rows
+from stronglens.training.starting import opened, take_over
 from stronglens.training.stream import open_stream
 from stronglens.training.task import Train, TrainResult
 
@@ -65,12 +67,15 @@ class _Lesson:
     n_train: int
 
 
-def train(task: Train, run: RunDirectory) -> TrainResult:
+def train(
+    task: Train, run: RunDirectory, watch: Callable[[Row], None] | None = None
+) -> TrainResult:
     """Train a network as the settings say; an interrupted training of the run goes on.
 
     Args:
         task: The settings, resolved.
         run: Where everything goes.
+        watch: Told the figures of every epoch; what it raises ends the training.
 
     Returns:
         What came out.
@@ -88,6 +93,8 @@ def train(task: Train, run: RunDirectory) -> TrainResult:
         def report(row: Row) -> None:
             run.log(f"epoch {row['epoch']:.0f}: {figures_line(row)}")
             run.progress(epoch=row["epoch"], **{k: v for k, v in row.items() if k != "epoch"})
+            if watch is not None:
+                watch(row)
 
         def keep_best(epoch: int) -> None:
             _with_training(finder, task, epoch).save(run.path / WEIGHTS)
@@ -95,7 +102,7 @@ def train(task: Train, run: RunDirectory) -> TrainResult:
         problem = Problem(
             finder.network,
             classification_figures(LOSSES[task.loss or "cross-entropy"]),
-            lesson.training,
+            _mined(task, lesson, run),
             lesson.validation,
         )
         memory = _learn(task, problem, finder, run, Hooks(keep_best, report))
@@ -134,8 +141,9 @@ def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
     rows = limited_rows(labelled_rows(dataset, "train"), task.n_train, task.seed)
     rows = usable_rows(dataset, rows)
     val_rows = usable_rows(dataset, stopping_rows(dataset))
+    start = None if task.start_from is None else opened(task.start_from)
     kind = normalisations.get(task.normalisation or "sky-asinh")
-    normalisation = kind.fit(pixel_chunks(dataset, rows))
+    normalisation = kind.fit(pixel_chunks(dataset, rows)) if start is None else start.normalisation
 
     def stored(rows: np.ndarray, batch_size: int) -> StoredBatches:
         images = normalised_images(dataset, rows, normalisation).to(device)
@@ -149,8 +157,20 @@ def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
         training = replace(stored(rows, batch_size), is_shuffled=True, augment=augment)
     facts = _facts(task, dataset)
     network = build_network(facts.network, facts.input_shape, facts.architecture, seed=task.seed)
+    if start is not None:
+        facts = replace(facts, training=take_over(network, start, task.start_from))
     finder = Finder(network.to(device), normalisation, facts=facts, device=device)
     return _Lesson(finder, training, stored(val_rows, _SCORED_BATCH), len(rows))
+
+
+def _mined(task: Train, lesson: _Lesson, run: RunDirectory) -> Batches:
+    """Batches to learn from, in which hard negatives come again where this is wanted."""
+    if not task.mine:
+        return lesson.training
+    folder = run.path / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    network = lesson.finder.network
+    return MinedBatches(lesson.training, network, share=task.mine, folder=folder, seed=task.seed)
 
 
 def _streamed(
