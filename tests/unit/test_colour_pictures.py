@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from stronglens.core.errors import OutOfRangeError, WrongShapeError
 from stronglens.core.seeds import numpy_generator
@@ -15,6 +16,10 @@ from stronglens.data.colour_pictures import (
     eight_bits,
     through_jpeg,
 )
+from stronglens.data.inputs import list_inputs
+from stronglens.data.objects import read_objects
+from stronglens.data.planes import Hints
+from stronglens.data.resample import Target, resample
 from stronglens.finders.normalise import Display, PixelImages
 from stronglens.simulation.picture_set import PictureSet, draw_stretch
 from stronglens.simulation.picture_settings import Pictures
@@ -131,3 +136,13 @@ def test_pictures_are_scaled_by_one_number() -> None:
     picture = torch.arange(0.0, 256.0, 16.0).reshape(1, 1, 4, 4).expand(2, 3, 4, 4)
     scaled = Display()(PixelImages(picture))
     torch.testing.assert_close(scaled, picture * (4.0 / 255.0))
+
+
+def test_resampled_pictures_keep_their_brightness(tmp_path) -> None:
+    Image.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(tmp_path / "flat.png")
+    (cutout,) = read_objects(tmp_path / "flat.png", Hints(pixel_scale=0.2))
+    for scale in (0.13, 0.2, 0.3):
+        side = int(40 * 0.2 / scale)
+        made = resample(cutout, Target(side, side, scale, 30.0))
+        np.testing.assert_allclose(made.flux[:, 2:-2, 2:-2], 90.0, rtol=1e-4)
+    assert list_inputs([tmp_path]) == [tmp_path / "flat.png"]

@@ -5,6 +5,7 @@ stretches of training pictures are drawn is the business of `stronglens.simulati
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from stronglens.core.errors import WrongShapeError
 
 BANDS = ("rgb-r", "rgb-g", "rgb-b")
 """Names of the bands of a picture: red, green and blue."""
+GREY = "grey"
+"""Name of the band of a picture without colours."""
 WHITE = 255.0
 """Largest value of a picture."""
 
@@ -37,6 +40,11 @@ class Stretch:
     """Whether too bright a colour is dimmed with the others, instead of being cut off alone."""
     is_joint: Bool[Tensor, "batch"]
     """Whether the mean of the bands is stretched, instead of each band for itself."""
+
+
+def are_display_values(bands: Sequence[str]) -> bool:
+    """Whether bands are those of a picture, whose values are brightness and no flux."""
+    return bool(bands) and set(bands) <= {*BANDS, GREY}
 
 
 def colour_pictures(

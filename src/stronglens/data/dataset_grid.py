@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from stronglens.core.errors import MissingDataError, WrongShapeError
+from stronglens.data.colour_pictures import are_display_values
 from stronglens.data.cutout import Cutout, fault
 from stronglens.data.filters import is_same_filter, wavelength
 from stronglens.data.layout import ImageFacts, Images
@@ -119,7 +120,7 @@ def fit_to_grid(cutouts: Sequence[Cutout], facts: ImageFacts, options: GridOptio
 def _facts(
     bands: tuple[str, ...], pixel_scale: float, size: tuple[int, int], zero_point: float
 ) -> ImageFacts:
-    is_picture = all(band.startswith("rgb-") or band == "grey" for band in bands)
+    is_picture = are_display_values(bands)
     known = math.isfinite(zero_point)
     unit = f"AB flux with zero point {zero_point:g}" if known else "as in the files"
     grid = f"{pixel_scale:.4g}arcsec" if math.isfinite(pixel_scale) else "grid"

@@ -10,6 +10,7 @@ from pathlib import Path
 from stronglens.core.errors import MissingDataError
 from stronglens.data.filters import filter_in
 from stronglens.data.parts import FITS_ENDINGS, distinct_labels, role_of, stem
+from stronglens.data.picture_files import is_picture
 
 _LONGEST_BAND_LABEL = 2
 
@@ -18,7 +19,8 @@ def list_inputs(paths: Iterable[Path]) -> list[Path]:
     """Files and one-object folders that paths and patterns stand for, each once, in order.
 
     A pattern without a match and a path that does not exist stay as they are, so that each can be
-    reported; so does a folder without FITS files.
+    reported; so does a folder with neither FITS files nor pictures. Pictures count where there are
+    no FITS files.
 
     Args:
         paths: Files, folders, or patterns with * ? [ ].
@@ -78,7 +80,8 @@ def _expand(folder: Path) -> list[Path]:
         if sub.is_dir() and not sub.name.startswith(".")
         for path in (_expand(sub) if _holds_fits(sub) else [])
     ]
-    return [*_images(_fits_files(folder)), *below] or [folder]
+    pictures = sorted(path for path in folder.iterdir() if is_picture(path))
+    return [*(_images(_fits_files(folder)) or pictures), *below] or [folder]
 
 
 def _holds_fits(folder: Path) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from stronglens.core.errors import MissingDataError, UnreadableFileError
-from stronglens.data.colour_pictures import BANDS
+from stronglens.data.colour_pictures import BANDS, GREY
 from stronglens.data.cutout import Cutout
 from stronglens.data.planes import Hints
 
@@ -18,8 +18,6 @@ ENDINGS = (".png", ".jpg", ".jpeg")
 """Endings of the files read here."""
 UNIT = "display value from 0 to 255 of a picture stretched for eyes; not flux"
 """What the values of a picture are."""
-GREY = "grey"
-"""Name of the band of a picture without colours."""
 
 
 def is_picture(path: Path) -> bool:

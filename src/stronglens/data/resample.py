@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32, Float64
 from scipy.interpolate import make_interp_spline
 
 from stronglens.core.errors import MissingDataError, WrongShapeError
+from stronglens.data.colour_pictures import are_display_values
 from stronglens.data.cutout import Cutout
 from stronglens.data.stretch import sky_sigma
 
@@ -209,8 +210,12 @@ def _as_scattered(
 def _flux_factor(cutout: Cutout, target: Target) -> tuple[np.ndarray, tuple[str, ...]]:
     """Factor per band between the zero points, 1 where one is not known.
 
-    Pogson's ratio: 10^(0.4 (zero point of the target - zero point of the image)).
+    Pogson's ratio: 10^(0.4 (zero point of the target - zero point of the image)). The brightness
+    of a picture is a mean over a pixel and no sum.
     """
+    if are_display_values(cutout.bands):
+        share = (cutout.pixel_scale / target.pixel_scale) ** 2
+        return np.full(len(cutout.bands), share), ()
     if not math.isfinite(target.zero_point):
         return np.ones(len(cutout.bands)), ("flux scale kept: the finder has no zero point",)
     shift = target.zero_point - cutout.zero_point

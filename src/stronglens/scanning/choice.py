@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from stronglens.core.errors import MissingDataError, StronglensError
-from stronglens.data.fits import object_name, read_cutouts
+from stronglens.data.fits import object_name
+from stronglens.data.objects import read_objects
 from stronglens.data.planes import Hints
 from stronglens.data.tile_sources import TileSource, open_tile
 from stronglens.finders.finder import Finder, load_finder
@@ -81,7 +82,7 @@ def groups_of_cutouts(
     reasons: list[str] = []
     for path in paths:
         try:
-            first = next(iter(read_cutouts(path, hints)))
+            first = next(iter(read_objects(path, hints)))
             scale = first.pixel_scale if first.pixel_scale > 0 else None
             chosen, reason = choose_finder(first.bands, scale)
         except StronglensError as error:

@@ -13,7 +13,8 @@ import numpy as np
 
 from stronglens.core.errors import StronglensError, WrongShapeError
 from stronglens.data.cutout import Cutout, fault
-from stronglens.data.fits import object_name, read_cutouts
+from stronglens.data.fits import object_name
+from stronglens.data.objects import read_objects
 from stronglens.data.planes import Hints
 from stronglens.data.resample import Resampled, Target, field_of, resample
 from stronglens.finders.finder import Finder
@@ -74,7 +75,7 @@ def prepared(path: Path, finder: Finder, options: ScoreOptions) -> Iterator[Entr
         One entry, or one per object of a stack.
     """
     try:
-        for cutout in read_cutouts(path, options.hints):
+        for cutout in read_objects(path, options.hints):
             yield _prepared_cutout(cutout, finder, options)
     except StronglensError as error:
         yield Entry(object_name(path), str(path), reason=str(error))
