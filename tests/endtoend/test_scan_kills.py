@@ -51,15 +51,18 @@ def test_a_scan_killed_again_and_again_ends_as_one_that_was_not(tmp_path, survey
     generator = random.Random(1)
     out = tmp_path / "killed"
     for _ in range(4):
+        if (out / "result.json").is_file():
+            break  # a quick machine ends between two kills
         process = subprocess.Popen(_command(survey, out), stdout=-3, stderr=-3)
         parts = out / "work" / "parts"
         before = len(list(parts.glob("*.parquet")))
         while process.poll() is None and len(list(parts.glob("*.parquet"))) <= before + 2:
-            time.sleep(0.05)
-        time.sleep(generator.uniform(0, 0.3))
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0, 0.1))
         process.kill()
         process.wait()
-    assert _run(_command(survey, out)).returncode == 0
+    if not (out / "result.json").is_file():
+        assert _run(_command(survey, out)).returncode == 0
     assert _run(_command(survey, tmp_path / "whole")).returncode == 0
     assert len(read_table(out / "candidates.parquet")["score"]) == 300
     assert _scores(out) == _scores(tmp_path / "whole")

@@ -141,27 +141,26 @@ def layouts() -> Rows:
 
 def finders() -> Rows:
     """Return the trained finders: those shipped with stronglens, and those under runs/."""
-    import stronglens.finders
-    from stronglens.finders import load_finder
+    from stronglens.core.weights import load_settings
+    from stronglens.finders.finder import finder_facts
+    from stronglens.finders.shipped import shipped_finders
 
-    shipped = Path(stronglens.finders.__file__).parent / "weights"
-    found = [
-        *sorted(shipped.glob("*.safetensors")),
-        *sorted(Path("runs").glob("*/weights.safetensors")),
+    found = [(entry.name, entry.facts, entry.card) for entry in shipped_finders()]
+    for file in sorted(Path("runs").glob("*/weights.safetensors")):
+        settings = load_settings(file)
+        if settings.get("kind") == "finder":
+            found.append((str(file.parent), finder_facts(settings), {}))
+    return [
+        {
+            "name": name,
+            "network": facts.network,
+            "bands": list(facts.bands),
+            "pixel_scale": facts.pixel_scale,
+            "input": f"{len(facts.bands)}x{facts.height}x{facts.width}",
+            "auroc": card.get("metrics", {}).get("auroc", {}).get("value", ""),
+        }
+        for name, facts, card in found
     ]
-    rows = []
-    for file in found:
-        facts = load_finder(file).facts
-        rows.append(
-            {
-                "name": file.stem if file.parent == shipped else str(file.parent),
-                "network": facts.network,
-                "bands": list(facts.bands),
-                "pixel_scale": facts.pixel_scale,
-                "input": f"{len(facts.bands)}x{facts.height}x{facts.width}",
-            }
-        )
-    return rows
 
 
 LISTS: dict[str, Callable[[], Rows]] = {

@@ -54,8 +54,9 @@ class Solution:
     """Sum of the squared residuals."""
     deviance: float
     """Minus twice the logarithm of the evidence, up to a constant of the pixels."""
-    design: Float[np.ndarray, "pixel node"]
-    """Image of each node [noise standard deviations per pixel unit]."""
+    design: Float[np.ndarray, "_ _"]
+    """Image of each node (pixel, node), empty in a `lighter` copy [noise standard deviations per
+    pixel unit]."""
     factor: tuple[np.ndarray, bool]
     """Cholesky factor of the normal equations."""
     place: Places

@@ -125,7 +125,7 @@ class Train(AbstractTask):
         """Fill in what the network's own recipe and architecture say."""
         from stronglens.finders import networks, own_fit
 
-        if self.start_from is not None:
+        if self.start_from is not None and self.start_from.exists():
             from stronglens.training.starting import starting_settings
 
             bare = replace(self, start_from=None, **starting_settings(self, type(self).network))
