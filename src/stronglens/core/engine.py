@@ -312,7 +312,7 @@ def _started_ray(n_workers: int) -> Any:  # noqa: ANN401 - a module that may not
     # the default of a later version, announced by a warning
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
         import ray.exceptions
     except ImportError as error:
         raise MissingDataError(
