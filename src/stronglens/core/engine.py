@@ -313,7 +313,7 @@ def _started_ray(n_workers: int) -> Any:  # noqa: ANN401 - a module that may not
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray  # pyright: ignore[reportMissingImports]
-        import ray.exceptions
+        import ray.exceptions  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingDataError(
             "engine='ray' needs the package ray, which is not installed. Install it with "
