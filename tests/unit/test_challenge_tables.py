@@ -9,7 +9,7 @@ from stronglens.core.errors import MissingDataError, UnreadableFileError, WrongS
 from stronglens.data.catalog import write_table
 from stronglens.data.challenge import read_challenge_labels, read_scores, rows_of_scores
 
-REAL = Path("/work/shared/data/real/bologna_challenge_samples_simulated")
+REAL = Path(__file__).parents[3] / "shared/data/real/bologna_challenge_samples_simulated"
 CLASSIFIED = """ID,is_lens,Einstein_area,numb_pix_lensed_image,flux_lensed_image_in_sigma
 100000,1,2.5,120,33.5
 100001,0,0,0,0
