@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from stronglens.core.errors import MissingDataError, UnreadableFileError
 from stronglens.core.files import atomic_path
+from stronglens.core.rundir import check_finished
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+WEIGHTS = "weights.safetensors"
+"""Name of the weights in the run directory that made them."""
 _HEADER = "stronglens"
 
 
@@ -57,6 +60,33 @@ def load_settings(path: Path) -> dict[str, Any]:
         UnreadableFileError: The file is corrupted, truncated or not of this kind.
     """
     return _read(path, with_tensors=False)[1]
+
+
+def weights_file(path: Path, kind: str, verb: str) -> Path:
+    """File of weights that a path means: itself, or that of a run directory.
+
+    Args:
+        path: A .safetensors file, or the run directory of a training.
+        kind: What the weights are, for messages.
+        verb: Command that writes such weights, for messages.
+
+    Raises:
+        MissingDataError: There is nothing at `path`, or a directory without weights.
+        InterruptedRunError: The training there has not finished.
+    """
+    if not path.exists():
+        raise MissingDataError(
+            f"no {kind} at {path}. Pass a run directory of stronglens {verb} or its {WEIGHTS}."
+        )
+    if path.is_file():
+        return path
+    if (path / "status.json").is_file():
+        check_finished(path)
+    if not (path / WEIGHTS).is_file():
+        raise MissingDataError(
+            f"{path} holds no {WEIGHTS}. Pass a run directory of stronglens {verb}."
+        )
+    return path / WEIGHTS
 
 
 def _read(path: Path, *, with_tensors: bool) -> "tuple[dict[str, Tensor], dict[str, Any]]":

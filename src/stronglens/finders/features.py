@@ -3,9 +3,12 @@
 Drawing it is the business of `stronglens.plots`.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 
 def feature_maps(
@@ -27,6 +30,12 @@ def feature_maps(
         for name, layer in network.named_modules()
         if not list(layer.children()) and not isinstance(layer, nn.Identity)
     ]
+    _watch(network, images, handles)
+    return maps
+
+
+def _watch(network: nn.Module, images: Tensor, handles: Sequence[RemovableHandle]) -> None:
+    """Pass images through a network as in use, then take the hooks off it."""
     was_training = network.training
     try:
         network.eval()
@@ -36,7 +45,6 @@ def feature_maps(
         network.train(was_training)
         for handle in handles:
             handle.remove()
-    return maps
 
 
 def _recorder(name: str, maps: dict[str, Tensor]):  # noqa: ANN202 - torch's own hook type
@@ -70,13 +78,5 @@ def penultimate(
 
     dense = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     handles = [layer.register_forward_pre_hook(record) for layer in dense]
-    was_training = network.training
-    try:
-        network.eval()
-        with torch.inference_mode():
-            network(images)
-    finally:
-        network.train(was_training)
-        for handle in handles:
-            handle.remove()
+    _watch(network, images, handles)
     return seen[0] if seen else None

@@ -14,13 +14,11 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from stronglens.core.errors import (
-    MissingDataError,
     UnreadableFileError,
     WrongShapeError,
     unknown_name,
 )
-from stronglens.core.rundir import check_finished
-from stronglens.core.weights import load_weights, save_weights
+from stronglens.core.weights import load_weights, save_weights, weights_file
 from stronglens.finders.members import rebuilt
 from stronglens.finders.networks import Architecture, InputShape, build_network, networks
 from stronglens.finders.normalise import (
@@ -32,7 +30,6 @@ from stronglens.finders.normalise import (
 )
 from stronglens.finders.views import VIEWS, views_of
 
-WEIGHTS = "weights.safetensors"
 SMALLEST_SIZE = 16
 """Smallest side of an image that a network of any size takes [pixels]."""
 _SCALE_TOLERANCE = 0.01
@@ -291,7 +288,7 @@ def load_finder(
         InterruptedRunError: The training there has not finished.
         UnreadableFileError: The weights cannot be understood.
     """
-    file = _weights_file(Path(path))
+    file = weights_file(Path(path), "finder", "train")
     tensors, settings = load_weights(file)
     if settings.get("kind") != "finder":
         raise UnreadableFileError(
@@ -319,23 +316,6 @@ def load_finder(
 def sigmoid(logits: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Score of a logit: 1 / (1 + exp(-logit)), without overflow; NaN stays NaN."""
     return (0.5 * (1 + np.tanh(0.5 * logits))).astype(logits.dtype)
-
-
-def _weights_file(path: Path) -> Path:
-    """Return the weights meant by a path."""
-    if not path.exists():
-        raise MissingDataError(
-            f"no finder at {path}. Pass a run directory of stronglens train or its {WEIGHTS}."
-        )
-    if path.is_file():
-        return path
-    if (path / "status.json").is_file():
-        check_finished(path)
-    if not (path / WEIGHTS).is_file():
-        raise MissingDataError(
-            f"{path} holds no {WEIGHTS}. Pass a run directory of stronglens train."
-        )
-    return path / WEIGHTS
 
 
 def finder_facts(settings: dict[str, Any]) -> FinderFacts:

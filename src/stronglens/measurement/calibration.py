@@ -18,6 +18,7 @@ from stronglens.core.device import torch_device
 from stronglens.core.files import write_json
 from stronglens.core.rundir import RunDirectory
 from stronglens.core.seeds import derived_seed
+from stronglens.core.weights import WEIGHTS
 from stronglens.measurement.certificate import (
     LEVELS,
     accuracy,
@@ -34,7 +35,6 @@ from stronglens.measurement.network_input import prepare_mocks
 from stronglens.measurement.parameters import PARAMETERS, from_latent, to_latent
 from stronglens.measurement.posterior_network import (
     VIEWS,
-    WEIGHTS,
     PosteriorNetwork,
     load_posterior,
     views_of,

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from stronglens.core.conventions import flip_labels, turn_labels
 from stronglens.core.errors import MissingDataError, OutOfRangeError, UnreadableFileError
-from stronglens.core.rundir import check_finished
 from stronglens.core.seeds import derived_seed
-from stronglens.core.weights import load_weights, save_weights
+from stronglens.core.weights import load_weights, save_weights, weights_file
 from stronglens.measurement.domain import Assessment, FeatureSpread, assess
 from stronglens.measurement.encoder import EncoderShape
 from stronglens.measurement.flows import LatentPosterior, PosteriorShape
@@ -21,7 +20,6 @@ from stronglens.measurement.lens_image import LensImage
 from stronglens.measurement.network_input import NetworkInput, Prepared, prepare
 from stronglens.measurement.parameters import PARAMETERS, from_latent
 
-WEIGHTS = "weights.safetensors"
 """Name of the weights in a run directory."""
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the networks that come with the package."""
@@ -201,7 +199,11 @@ def load_posterior(
         InterruptedRunError: The run there has not finished.
         UnreadableFileError: The weights are of another kind, or of another version.
     """
-    file = SHIPPED / "posterior-small.safetensors" if path is None else _weights_file(Path(path))
+    file = (
+        SHIPPED / "posterior-small.safetensors"
+        if path is None
+        else weights_file(Path(path), "posterior", "train-posterior")
+    )
     tensors, settings = load_weights(file)
     if settings.get("kind") != "posterior":
         raise UnreadableFileError(
@@ -256,20 +258,3 @@ def _turned_back(u: Tensor, n_quarter_turns: int, is_flipped: bool) -> Tensor:
     if is_flipped:
         labels = flip_labels(labels, "x")
     return torch.stack([labels[name] for name in PARAMETERS], dim=-1)
-
-
-def _weights_file(path: Path) -> Path:
-    if not path.exists():
-        raise MissingDataError(
-            f"no posterior at {path}. Pass a run directory of stronglens train-posterior or its "
-            f"{WEIGHTS}."
-        )
-    if path.is_file():
-        return path
-    if (path / "status.json").is_file():
-        check_finished(path)
-    if not (path / WEIGHTS).is_file():
-        raise MissingDataError(
-            f"{path} holds no {WEIGHTS}. Pass a run directory of stronglens train-posterior."
-        )
-    return path / WEIGHTS

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from stronglens.core.device import torch_device
 from stronglens.core.rundir import RunDirectory
 from stronglens.core.seeds import derived_seed
+from stronglens.core.weights import WEIGHTS
 from stronglens.finders import n_parameters
 from stronglens.measurement.encoder import EncoderShape
 from stronglens.measurement.flows import LatentPosterior, PosteriorShape
 from stronglens.measurement.mock_batches import Batch, HeldBatches, PoolBatches, Pools
-from stronglens.measurement.posterior_network import WEIGHTS, PosteriorNetwork, load_posterior
+from stronglens.measurement.posterior_network import PosteriorNetwork, load_posterior
 from stronglens.measurement.posterior_task import TrainPosterior, TrainPosteriorResult
 from stronglens.training.fit import Hooks, Plan, Problem, fit
 from stronglens.training.journal import Limits

@@ -14,6 +14,7 @@ from stronglens.core.errors import MissingDataError, OutOfRangeError
 from stronglens.core.files import write_json
 from stronglens.core.rundir import RunDirectory
 from stronglens.core.seeds import numpy_generator
+from stronglens.core.weights import WEIGHTS
 from stronglens.data.store import Dataset, open_dataset
 from stronglens.evaluation.conformal import ConformalList, conformal_list
 from stronglens.evaluation.low_rates import threshold_at_fpr
@@ -23,7 +24,6 @@ from stronglens.evaluation.reliability import Reliability, reliability
 from stronglens.finders import Finder, load_finder
 from stronglens.finders.abstain import Abstention, fit_abstention
 from stronglens.finders.calibrate import fit_calibration
-from stronglens.finders.finder import WEIGHTS
 from stronglens.plots.reliability import reliability_figure
 from stronglens.training.calibrate_task import Calibrate, CalibrateResult
 from stronglens.training.scoring import calibration_rows, logits_of_rows, sky_weights

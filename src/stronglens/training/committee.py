@@ -14,6 +14,7 @@ from stronglens.core.device import torch_device
 from stronglens.core.errors import MissingDataError
 from stronglens.core.files import write_json
 from stronglens.core.rundir import RunDirectory
+from stronglens.core.weights import WEIGHTS
 from stronglens.data.store import Dataset, open_dataset
 from stronglens.evaluation.estimate import Estimate
 from stronglens.evaluation.metrics import (
@@ -29,7 +30,6 @@ from stronglens.evaluation.overlap import Overlap, shared_false_positives
 from stronglens.finders import Finder, load_finder, sigmoid
 from stronglens.finders.calibrate import Calibration, fit_calibration
 from stronglens.finders.committee import committee_of
-from stronglens.finders.finder import WEIGHTS
 from stronglens.plots.committee import overlap_figure
 from stronglens.training.combination import METHODS, combined, fit_combination, rare_area
 from stronglens.training.committee_task import Combine, CombineResult

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stronglens.core.device import cpu_threads, torch_device
 from stronglens.core.rundir import RunDirectory
-from stronglens.core.weights import load_weights
+from stronglens.core.weights import WEIGHTS, load_weights
 from stronglens.data.augment import AUGMENTATIONS
 from stronglens.data.store import Dataset, open_dataset
 from stronglens.evaluation.history import parting_epoch
@@ -27,7 +27,6 @@ from stronglens.finders import (
     own_fit,
     sigmoid,
 )
-from stronglens.finders.finder import WEIGHTS
 from stronglens.finders.normalise import AbstractNormalisation, normalisations
 from stronglens.plots.curves import training_history
 from stronglens.training.batches import (
