@@ -3,9 +3,10 @@
     python tools/train_finder.py NAME [--minutes M] [--runs runs/shipped]
 
 The recipe src/stronglens/finders/weights/NAME.toml has three tables: [simulate] and [train] are
-settings of those tasks, [card] says in words what the finder is for. Images for validation, scaling
-and calibration, and others for the test, are simulated and kept under --runs; an interrupted run
-goes on where it stopped.
+settings of those tasks, [card] says in words what the finder is for. A fourth, [extra], simulates a
+second set that is mixed in, painted on real images, say. Images for validation, scaling and
+calibration, and others for the test, are simulated and kept under --runs; an interrupted run goes
+on where it stopped.
 """
 
 import argparse
@@ -78,6 +79,10 @@ def main() -> None:
     run(data, runs / "data")
     run(test, runs / "test")
     settings = {**recipe["train"], "data": str(runs / "data")}
+    if "extra" in recipe:
+        extra = Simulate.from_dict(recipe["extra"], "extra")
+        run(replace(extra, workers=options.workers, planes=False), runs / "extra")
+        settings["extra"] = str(runs / "extra")
     if options.minutes is not None:
         settings["max_minutes"] = options.minutes
     run(Train.from_dict(settings, "train"), runs / "finder")

@@ -171,6 +171,23 @@ def with_zero_point(tile: Tile, zero_point: float) -> Tile:
     )
 
 
+def with_bands(tile: Tile, bands: Sequence[str]) -> Tile:
+    """The same tile with some of its bands, in the order given.
+
+    Args:
+        tile: The whole tile.
+        bands: Names of bands, or their filters alone.
+
+    Raises:
+        UnknownNameError: The tile has no such band, or several with that filter.
+    """
+    index = [tile.index(band) for band in bands]
+    planes = ("flux", "mask", "zero_point", "gain", "saturation", "exposure_time", "ivar", "psf")
+    values = {name: getattr(tile, name) for name in planes}
+    kept = {name: None if value is None else value[index] for name, value in values.items()}
+    return replace(tile, bands=tuple(tile.bands[k] for k in index), **kept)
+
+
 def within_columns(tile: Tile, first: int, stop: int) -> Tile:
     """The same tile with everything outside a range of columns marked as bad.
 

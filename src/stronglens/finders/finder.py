@@ -24,7 +24,7 @@ from stronglens.finders.networks import Architecture, InputShape, build_network,
 from stronglens.finders.normalise import (
     AbstractNormalisation,
     PixelImages,
-    is_blank,
+    blank_bands,
     normalisation_from_settings,
     normalisation_settings,
 )
@@ -57,6 +57,8 @@ class FinderFacts:
     """Score above which accuracy on the validation images was best."""
     views: str = "none"
     """Views of an image over which its logits are averaged."""
+    takes_missing_bands: bool = False
+    """Whether it was trained on images that lack a band, and scores such images."""
     training: dict[str, Any] = field(default_factory=dict)
     """How it was trained, as plain values."""
     calibration: dict[str, Any] | None = None
@@ -153,7 +155,7 @@ class Finder:
             batch_size: Images per pass.
 
         Returns:
-            A logit per image; NaN where a band has no good pixel at all.
+            A logit per image; NaN where a band that the finder needs has no good pixel at all.
 
         Raises:
             WrongShapeError: Number of bands or size do not fit.
@@ -243,7 +245,9 @@ class Finder:
 
     def _logits_of(self, images: PixelImages) -> Float[Tensor, "batch"]:
         logits = self.logits_of_normalised(self.normalisation(images).to(self.device))
-        return logits.masked_fill(is_blank(images).to(self.device), torch.nan)
+        blank = blank_bands(images)
+        is_unusable = blank.all(1) if self.facts.takes_missing_bands else blank.any(1)
+        return logits.masked_fill(is_unusable.to(self.device), torch.nan)
 
     def _check_array(self, flux: np.ndarray) -> None:
         n_bands = len(self.facts.bands)

@@ -56,10 +56,9 @@ class PixelImages:
         return cls(torch.cat([part.flux for part in parts]), plane("ivar"), plane("mask"))
 
 
-def is_blank(images: PixelImages) -> Bool[Tensor, "batch"]:
-    """Whether some band of an image has no good pixel at all, so that nothing can be said."""
-    good = ~bad_pixels(images.flux, images.mask)
-    return ~good.flatten(2).any(2).all(1)
+def blank_bands(images: PixelImages) -> Bool[Tensor, "batch band"]:
+    """Whether a band of an image has no good pixel at all."""
+    return bad_pixels(images.flux, images.mask).flatten(2).all(2)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,11 @@ class SurveySet(AbstractSimulatedSet):
         """The survey's camera, or the user's own images."""
         if self.task.canvas.tile is not None:
             return open_tile_camera(
-                self.task.canvas, self.survey, int(self.task.size or 0), ZERO_POINT
+                self.task.canvas,
+                self.survey,
+                int(self.task.size or 0),
+                ZERO_POINT,
+                self.task.bands,
             )
         names = self.task.bands or tuple(band.name for band in self.survey.bands)
         bands = tuple(self.survey.band(name) for name in names)

@@ -59,7 +59,7 @@ class Simulate(AbstractTask):
     survey: str | None = None
     """Name of the survey, or TOML file of your own; by default the preset's."""
     bands: tuple[str, ...] = ()
-    """Bands of the survey to make, such as lsst-g lsst-i; by default all of them."""
+    """Bands of the survey, or of the canvas, to make, such as lsst-g lsst-i; by default all."""
     start: int = 0
     """Number of the first scene: scene i is the same in whatever set it is written."""
     seed: int = 1

@@ -3,6 +3,7 @@
 Cutting them is in `stronglens.data.patches`, measuring them in `stronglens.data.measure`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -27,7 +28,7 @@ from stronglens.data.patches import (
     sky_places,
 )
 from stronglens.data.selection import DeflectorCut, select_deflectors, select_galaxies
-from stronglens.data.tiles import Tile, read_tile, with_zero_point, within_columns
+from stronglens.data.tiles import Tile, read_tile, with_bands, with_zero_point, within_columns
 from stronglens.simulation.artefacts import BandFacts
 from stronglens.simulation.camera import AbstractCamera, View
 from stronglens.simulation.canvas import Canvas
@@ -187,7 +188,11 @@ class TileCamera(AbstractCamera):
 
 
 def open_tile_camera(
-    canvas: Canvas, survey: Survey | None, size: int, zero_point: float
+    canvas: Canvas,
+    survey: Survey | None,
+    size: int,
+    zero_point: float,
+    bands: Sequence[str] = (),
 ) -> TileCamera:
     """Read a tile, find its sources and measure its PSF and noise.
 
@@ -196,8 +201,10 @@ def open_tile_camera(
         survey: Survey the tile is of, whose band names it takes.
         size: Side of the images [pixel].
         zero_point: Magnitude of one pixel unit that the tile comes to [mag AB].
+        bands: Bands of the tile to take, in order; by default all.
     """
     tile = with_zero_point(read_tile(str(canvas.tile)), zero_point)
+    tile = with_bands(tile, bands) if bands else tile
     stop = canvas.stop_column or tile.width
     tile = _named(within_columns(tile, canvas.first_column, stop), survey)
     found = detect(tile)

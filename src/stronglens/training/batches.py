@@ -9,13 +9,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from stronglens.core.errors import MissingDataError, OutOfRangeError
 from stronglens.core.seeds import numpy_generator, torch_generator
 from stronglens.data.store import Dataset
-from stronglens.finders.normalise import AbstractNormalisation, PixelImages, is_blank
+from stronglens.finders.normalise import AbstractNormalisation, PixelImages, blank_bands
 from stronglens.training.stream import Stream
 
 Batch = dict[str, Tensor]
@@ -106,8 +106,13 @@ class StreamedBatches:
         return max(self.n // self.batch_size, 1)
 
 
-def labelled_rows(dataset: Dataset, split: str) -> np.ndarray:
+def labelled_rows(dataset: Dataset, split: str, *, needs_both: bool = True) -> np.ndarray:
     """Rows of a split that are labelled 1 or 0.
+
+    Args:
+        dataset: The dataset.
+        split: Name of the split.
+        needs_both: Whether both classes must be there; one is enough otherwise.
 
     Raises:
         MissingDataError: There is no label at all, or only one of the two classes.
@@ -119,10 +124,10 @@ def labelled_rows(dataset: Dataset, split: str) -> np.ndarray:
     rows = dataset.index(split)
     label = np.asarray(dataset.column("label"), dtype=float)[rows]
     n_lenses, n_others = int((label == 1).sum()), int((label == 0).sum())
-    if min(n_lenses, n_others) == 0:
+    if (min if needs_both else max)(n_lenses, n_others) == 0:
         raise MissingDataError(
             f"split '{split}' of {dataset.path} holds {n_lenses} lenses and {n_others} others; "
-            "both are needed. Use another split, or a dataset with both classes."
+            f"{'both are' if needs_both else 'one is'} needed. Use another split or dataset."
         )
     return rows[(label == 1) | (label == 0)]
 
@@ -151,10 +156,16 @@ def pixel_chunks(dataset: Dataset, rows: np.ndarray) -> Iterator[PixelImages]:
         )
 
 
-def usable_rows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Leave out the rows whose image has a band without any good pixel."""
-    blank = [is_blank(chunk) for chunk in pixel_chunks(dataset, rows)]
-    return rows[~torch.cat(blank).numpy()]
+def usable_rows(dataset: Dataset, rows: np.ndarray, *, needs_all_bands: bool) -> np.ndarray:
+    """Leave out the rows whose image has no good pixel, in any band or in one of them."""
+    blank = blank_bands_of(dataset, rows)
+    return rows[~(blank.any(1) if needs_all_bands else blank.all(1))]
+
+
+def blank_bands_of(dataset: Dataset, rows: np.ndarray) -> Bool[np.ndarray, "n band"]:
+    """Whether each band of each row has no good pixel."""
+    none = torch.zeros((0, len(dataset.bands)), dtype=torch.bool)
+    return torch.cat([none, *map(blank_bands, pixel_chunks(dataset, rows))]).numpy()
 
 
 def normalised_images(

@@ -84,7 +84,7 @@ class SimulatedStream:
         per_epoch = -(-n // BLOCK)
         first = epoch * per_epoch
         if self._ahead is None or self._next != first:
-            self._ahead, self._next = iter(self._loader(first)), first
+            self._ahead, self._next = iter(self._loader(first, per_epoch)), first
         yield from _rebatched(self._taken(self._ahead, per_epoch), n, batch_size)
 
     def _taken(self, ahead: Iterator[LabelledImages], n_blocks: int) -> Iterator[LabelledImages]:
@@ -93,13 +93,13 @@ class SimulatedStream:
             self._next += 1
             yield block
 
-    def _loader(self, first: int) -> "DataLoader[LabelledImages]":
+    def _loader(self, first: int, per_epoch: int) -> "DataLoader[LabelledImages]":
         return DataLoader(
             self.blocks,  # type: ignore[arg-type]
             sampler=range(first, len(self.blocks)),
             batch_size=None,
             num_workers=self.workers,
-            prefetch_factor=4 if self.workers else None,
+            prefetch_factor=max(per_epoch, 4) if self.workers else None,
         )
 
 

@@ -109,8 +109,16 @@ class Train(AbstractTask):
     """Use only so many of the training images, drawn with the seed."""
     stream: bool = False
     """Learn from fresh simulated images in every epoch instead of the stored ones."""
+    repeats: int = 1
+    """Epochs for which an image of a stream is learnt from, each time in another view, before a
+    fresh one takes its place."""
     mine: float | None = None
     """Share of the images of a stream in whose place hard negatives of the epoch before come."""
+    extra: Path | None = None
+    """Second dataset like the first whose training images come into every batch: real galaxies, or
+    lenses painted on them."""
+    extra_share: float = 0.25
+    """Share of each class of a batch that comes from there."""
     start_from: Path | None = None
     """Finder whose weights are trained further; its network and scaling stay, and the learning rate
     is a tenth of the recipe's by default."""
@@ -155,12 +163,27 @@ class Train(AbstractTask):
         _check_range("n_train", self.n_train, 2, "2 or more")
         for name in ("learning_rate", "max_minutes", "clip"):
             _check_range(name, getattr(self, name), 1e-12, "above 0")
+        _check_range("repeats", self.repeats, 1, "1 or more")
+        self._check_extra()
         self._check_start_and_stream()
         for name in ("dropout", "average"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise OutOfRangeError(f"{name}={value} is outside its range. Allowed: [0, 1).")
         self._check_network()
+
+    def _check_extra(self) -> None:
+        """Refuse a second dataset that does not fit the first."""
+        if not 0 < self.extra_share < 1:
+            raise OutOfRangeError(
+                f"extra_share={self.extra_share} is outside its range. Allowed: (0, 1)."
+            )
+        if self.extra is None:
+            return
+        from stronglens.data.store import open_dataset
+        from stronglens.training.extra import check_extra
+
+        check_extra(open_dataset(self.extra), open_dataset(self.data))
 
     def _check_start_and_stream(self) -> None:
         """Refuse settings of a start or a stream where there is none, and data that do not fit."""
@@ -169,6 +192,11 @@ class Train(AbstractTask):
         if self.mine is not None and not self.stream:
             raise OutOfRangeError(
                 f"mine={self.mine} looks for hard negatives among fresh images. Add --stream."
+            )
+        if self.repeats > 1 and not self.stream:
+            raise OutOfRangeError(
+                f"repeats={self.repeats} is for fresh images; stored ones come in every epoch "
+                "anyway. Add --stream, or leave it out."
             )
         if self.start_from is None:
             if self.bands_as is not None:
@@ -203,9 +231,9 @@ class Train(AbstractTask):
         check_network(self.network, shape, architecture)
 
     def inputs(self) -> dict[str, Path]:
-        """Return the dataset, and the finder from which the training starts if there is one."""
-        start = {} if self.start_from is None else {"start_from": self.start_from}
-        return {"data": self.data, **start}
+        """Return the datasets, and the finder from which the training starts if there is one."""
+        named = {"data": self.data, "extra": self.extra, "start_from": self.start_from}
+        return {name: path for name, path in named.items() if path is not None}
 
     def work(self, run: RunDirectory) -> TrainResult:
         """Train."""

@@ -34,6 +34,7 @@ from stronglens.training.batches import (
     Batches,
     StoredBatches,
     StreamedBatches,
+    blank_bands_of,
     labelled_rows,
     labels_of,
     limited_rows,
@@ -41,12 +42,14 @@ from stronglens.training.batches import (
     pixel_chunks,
     usable_rows,
 )
+from stronglens.training.extra import MixedBatches
 from stronglens.training.fit import Hooks, Plan, Problem, fit
 from stronglens.training.journal import Limits, Memory, Row
 from stronglens.training.mining import MinedBatches
 from stronglens.training.optim import LOSSES, LearningRate
 from stronglens.training.own_fit import fit_at_once
 from stronglens.training.progress import figures_line
+from stronglens.training.repeats import RepeatedBatches
 from stronglens.training.scoring import stopping_rows
 from stronglens.training.starting import opened, take_over
 from stronglens.training.stream import open_stream
@@ -138,8 +141,9 @@ def classification_figures(
 def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
     """Read the images, find the numbers of their scaling, build the network."""
     rows = limited_rows(labelled_rows(dataset, "train"), task.n_train, task.seed)
-    rows = usable_rows(dataset, rows)
-    val_rows = usable_rows(dataset, stopping_rows(dataset))
+    needs_all = own_fit(task.network) is not None
+    rows = usable_rows(dataset, rows, needs_all_bands=needs_all)
+    val_rows = usable_rows(dataset, stopping_rows(dataset), needs_all_bands=needs_all)
     start = None if task.start_from is None else opened(task.start_from)
     kind = normalisations.get(task.normalisation or "sky-asinh")
     normalisation = kind.fit(pixel_chunks(dataset, rows)) if start is None else start.normalisation
@@ -154,7 +158,10 @@ def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
     else:
         augment = AUGMENTATIONS[task.augmentation or "none"]
         training = replace(stored(rows, batch_size), is_shuffled=True, augment=augment)
-    facts = _facts(task, dataset)
+    training = _mixed(task, training, normalisation, device)
+    facts = replace(
+        _facts(task, dataset), takes_missing_bands=bool(blank_bands_of(dataset, rows).any())
+    )
     network = build_network(facts.network, facts.input_shape, facts.architecture, seed=task.seed)
     if start is not None:
         facts = replace(facts, training=take_over(network, start, task.start_from))
@@ -178,10 +185,32 @@ def _streamed(
     normalisation: AbstractNormalisation,
     n: int,
     device: torch.device,
-) -> StreamedBatches:
+) -> Batches:
     """Batches of fresh images; their seeds are apart from those of any stored set."""
-    stream = open_stream(dataset, task.seed)
-    return StreamedBatches(stream, normalisation, n, task.batch_size or _SCORED_BATCH, device)
+    stream, batch_size = open_stream(dataset, task.seed), task.batch_size or _SCORED_BATCH
+    part = max(n // task.repeats, batch_size)
+    fresh = StreamedBatches(stream, normalisation, part, batch_size, device)
+    if task.repeats == 1:
+        return fresh
+    augment = AUGMENTATIONS[task.augmentation or "none"]
+    return RepeatedBatches(fresh, task.repeats, seed=task.seed, augment=augment)
+
+
+def _mixed(
+    task: Train, base: Batches, normalisation: AbstractNormalisation, device: torch.device
+) -> Batches:
+    """Batches with images of a second dataset among them, where there is one."""
+    if task.extra is None:
+        return base
+    extra = open_dataset(task.extra)
+    rows = labelled_rows(extra, "train", needs_both=False)
+    rows = usable_rows(extra, rows, needs_all_bands=False)
+    images = normalised_images(extra, rows, normalisation).to(device)
+    augment = AUGMENTATIONS[task.augmentation or "none"]
+    label = labels_of(extra, rows)
+    return MixedBatches(
+        base, images, label, share=task.extra_share, seed=task.seed, augment=augment
+    )
 
 
 def _facts(task: Train, dataset: Dataset) -> FinderFacts:
