@@ -28,7 +28,7 @@ from stronglens.training.task import Evaluate, Train
 
 TEST_SEED = 90_000_001
 """Added to a recipe's seed for the images of the test."""
-N_TEST = 4000
+N_TEST = 3000
 """Images of the test."""
 MOST_BYTES = 4_000_000
 

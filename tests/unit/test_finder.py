@@ -212,3 +212,15 @@ def test_finder_says_what_it_is():
 def test_unknown_normalisation_is_named():
     with pytest.raises(UnknownNameError, match="unknown normalisation 'asinh'"):
         normalisation_from_settings({"name": "asinh"})
+
+
+def test_image_without_a_band_has_a_score_only_where_the_finder_has_learnt_it():
+    plain = make_finder(bands=("lsst-g", "lsst-r"))
+    facts = replace(plain.facts, takes_missing_bands=True)
+    taught = Finder(plain.network, plain.normalisation, facts=facts)
+    flux, ivar, *_ = toy_images(3)
+    flux, ivar = np.repeat(flux, 2, axis=1), np.repeat(ivar, 2, axis=1)
+    mask = np.zeros(flux.shape, bool)
+    mask[0, 1] = mask[1] = True
+    assert np.isnan(plain.logits(flux, ivar, mask)).tolist() == [True, True, False]
+    assert np.isnan(taught.logits(flux, ivar, mask)).tolist() == [False, True, False]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stronglens.finders.polar import N_ANGLES, N_REPEATED, PolarViews
+from stronglens.finders.polar import N_ANGLES, N_REPEATED, PolarViews, _asinh
 
 
 def frame(height=45, width=45):
@@ -73,3 +73,16 @@ def test_pictures_have_full_precision_under_autocast():
     expected = PolarViews().eval()(images)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(PolarViews().eval()(images), expected)
+
+
+def test_differences_are_compressed_by_the_inverse_hyperbolic_sine():
+    values = torch.cat(
+        [-torch.logspace(-20, 17, 500), torch.zeros(1), torch.logspace(-20, 17, 500)]
+    )
+    values = torch.cat([values, torch.tensor([torch.nan])])
+    torch.testing.assert_close(
+        _asinh(values), torch.asinh(values), rtol=3e-7, atol=0, equal_nan=True
+    )
+    free = torch.zeros(1, requires_grad=True)
+    _asinh(free).backward()
+    assert float(free.grad) == 1.0

@@ -126,3 +126,15 @@ def test_a_kernel_keeps_its_sum_and_width_at_a_finer_scale():
 def test_canvases_that_cannot_be_are_refused(canvas):
     with pytest.raises(OutOfRangeError, match="canvas"):
         dataclasses.replace(Simulate(survey="kids-dr4", n=20), canvas=canvas).run("unused")
+
+
+def test_bands_are_those_asked_for_in_their_order(tile):
+    task = Simulate(
+        survey="kids-dr4", bands=("kids-i", "kids-g"), n=20, size=41, canvas=Canvas(tile=tile)
+    )
+    plan = task.plan()
+    assert plan.facts(STACK).bands == ("kids-i", "kids-g")
+    all_bands = dataclasses.replace(task, bands=()).plan().camera
+    chosen = plan.camera
+    index = [all_bands.tile.bands.index(band) for band in chosen.tile.bands]
+    np.testing.assert_array_equal(chosen.tile.flux, all_bands.tile.flux[index])
