@@ -49,10 +49,10 @@ class Stage:
 
 
 def as_bright(
-    flux: Float[np.ndarray, "n band"], model: Float[np.ndarray, "n band"]
+    flux: Float[np.ndarray, "n band"], other: Float[np.ndarray, "n band"]
 ) -> Float[np.ndarray, "n band"]:
-    """Return fluxes that add up to those of a model, in their own colours."""
-    return flux * (model.sum(axis=1) / flux.sum(axis=1))[:, None]
+    """Return fluxes that add up to those of another galaxy, in their own colours."""
+    return flux * (other.sum(axis=1) / flux.sum(axis=1))[:, None]
 
 
 @dataclass(frozen=True)
