@@ -21,7 +21,7 @@ from stronglens.data.layout import Images
 from stronglens.data.stretch import sky_sigma
 from stronglens.plots.gallery import gallery, picture
 from stronglens.simulation.artefacts import artefacts
-from stronglens.simulation.classes import REAL, scene_classes
+from stronglens.simulation.classes import GROUP, LENS, REAL, default_shares, scene_classes
 from stronglens.simulation.imperfections import Artefacts
 from stronglens.simulation.simulated_set import STACK, ObservedBlock
 from stronglens.simulation.sky import Sky
@@ -68,8 +68,11 @@ def survey_gallery(seen: Survey) -> Figure:
     """Return a row of pictures for every class of scenes."""
     bands, binning = shown_bands(seen), 2 if seen.bands[0].pixel_scale < 0.05 else 1
     names = [name for name in scene_classes.names() if name != REAL]
+    # lenses and groups in their usual proportion: it is that of other classes' groups too
+    usual = default_shares()
+    shares = dict.fromkeys(names, 1.0) | {LENS: usual[LENS] / usual[GROUP]}
     task = Simulate(
-        survey=seen.name, bands=bands, seed=SEED, planes=False, shares=dict.fromkeys(names, 1.0)
+        survey=seen.name, bands=bands, seed=SEED, planes=False, shares=shares
     ).resolved()
     block = task.plan().draw(0, (STACK,))[STACK]
     rows = {}

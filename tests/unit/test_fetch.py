@@ -21,6 +21,8 @@ from stronglens.data.store import open_dataset
 from stronglens.data.task import Fetch
 from stronglens.data.tile_sources import TileHints
 
+HINTS = TileHints()
+
 
 def magnitudes(dataset, row=0):
     flux = dataset.images(slice(row, row + 1)).flux[0]
@@ -82,6 +84,24 @@ def test_bands_of_two_pixel_scales_stay_on_their_own_grids(tmp_path):
     assert fine.n == coarse.n == 2
     np.testing.assert_allclose(magnitudes(fine), MAGNITUDE, atol=0.01)
     np.testing.assert_allclose(magnitudes(coarse), MAGNITUDE, atol=0.01)
+
+
+def test_the_value_by_which_the_challenge_marks_bad_pixels_is_masked(tmp_path):
+    survey_files.challenge_ground(tmp_path)
+    path = tmp_path / "Band4" / "imageSDSS_U-100002.fits"
+    with fits.open(path, mode="update") as file:
+        file[0].data *= 1e-12
+        file[0].data[:, :30] = 100.0
+    (entry, _) = (next(one.entries(0)) for one in list_cutout_inputs([tmp_path], Hints(), HINTS))
+    (cutout,) = entry.cutouts
+    u_band = cutout.bands.index("kids-u")
+    bad = np.zeros((101, 101), bool)
+    bad[:, :30] = True
+    np.testing.assert_array_equal(cutout.mask[u_band], bad)
+    assert not np.delete(cutout.mask, u_band, axis=0).any()
+    assert (cutout.ivar[u_band][bad] == 0).all()
+    assert np.abs(cutout.flux[u_band]).max() < 1e-6
+    assert "value 100 taken as masked" in "; ".join(cutout.remarks)
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.15, 0.3, 0.37])

@@ -72,6 +72,14 @@ def test_an_image_that_suits_none_is_refused(
         choose_finder(bands, pixel_scale, FINDERS)
 
 
+def test_a_finder_of_flux_is_not_given_pictures_nor_the_other_way_round() -> None:
+    flux = [finder for finder in FINDERS if finder.name != "pictures"]
+    with pytest.raises(UnknownNameError, match="Pass --finder"):
+        choose_finder(("rgb-r", "rgb-g", "rgb-b"), 0.15, flux)
+    with pytest.raises(UnknownNameError, match="Pass --finder"):
+        choose_finder(("kids-g", "kids-r", "kids-i"), 0.15, FINDERS[4:])
+
+
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="no-such"):
         shipped_finder("no-such")

@@ -12,10 +12,14 @@ from stronglens.data.store import open_dataset
 from stronglens.lensing.images import count_images
 from stronglens.lensing.records import MassProfile
 from stronglens.light.records import LightComponent
+from stronglens.simulation.cast import in_groups
 from stronglens.simulation.classes import GROUP, scene_classes
+from stronglens.simulation.companions import ImageTable
 from stronglens.simulation.compose import compose_lensed
+from stronglens.simulation.galaxies import OLD, Filters
 from stronglens.simulation.imperfections import Artefacts, Jitter
 from stronglens.simulation.lookalikes import look_alikes
+from stronglens.simulation.lookalikes.look_alike import Stage
 from stronglens.simulation.render import Grid
 from stronglens.simulation.scene import Lensing, LightLayer
 from stronglens.simulation.simulated_set import STACK
@@ -301,6 +305,43 @@ def test_scenes_do_not_depend_on_how_many_bands_are_made():
     for name in ("theta_e", "x_source", "mag_source", "mag_deflector_lsst-i"):
         np.testing.assert_allclose(a.truth[name], b.truth[name], atol=0.25, err_msg=name)
     np.testing.assert_array_equal(a.truth["scene_class"], b.truth["scene_class"])
+
+
+def test_what_stands_in_a_lens_place_is_as_bright_as_one():
+    arc_flux = np.array([[0.5, 1.0], [40.0, 5.0], [0.0, 0.0]])
+    systems = {"absolute_r": np.array([-21.0, -18.0, -23.0]), "z_lens": np.array([0.3, 0.5, 0.9])}
+    stage = Stage(
+        rows=np.arange(3),
+        systems=systems,
+        center=np.zeros((2, 3)),
+        arcs=ImageTable(*np.zeros((4, 3, 2))),
+        arc_flux=arc_flux,
+        filters=Filters(("lsst-g", "lsst-i"), 30.0, 0.05, 0.7),
+        rng=np.random.default_rng(0),
+    )
+    deflector = dataclasses.replace(stage, arc_flux=np.zeros((3, 2))).light()
+    for template in (OLD, "scd"):
+        light = stage.light(template)
+        np.testing.assert_allclose(light.sum(axis=1), (deflector + arc_flux).sum(axis=1))
+    assert (light[:, 0] / light[:, 1] > deflector[:, 0] / deflector[:, 1]).all()
+
+
+def test_deflectors_without_a_lens_stand_in_groups_as_often_as_lenses():
+    names = np.repeat(["lens", GROUP, "twin", "spiral"], [180, 20, 150, 50])
+    has_host = np.zeros(400, dtype=bool)
+    chosen = in_groups(names, has_host, np.random.default_rng(1))
+    assert chosen[names == GROUP].all()
+    assert not chosen[np.isin(names, ("lens", "spiral"))].any()
+    # a tenth of the lenses are groups, and so are 20 of the 200 others, half of one more or less
+    assert chosen[names == "twin"].sum() in (20, 21)
+
+
+def test_real_galaxies_and_sets_without_groups_are_not_put_into_groups():
+    names = np.repeat(["lens", GROUP, "twin"], [50, 50, 100])
+    rng = np.random.default_rng(1)
+    assert not in_groups(names, np.ones(200, dtype=bool), rng)[names == "twin"].any()
+    assert not in_groups(names[names != GROUP], np.zeros(150, dtype=bool), rng).any()
+    assert in_groups(names[names != "lens"], np.zeros(150, dtype=bool), rng).all()
 
 
 def test_light_of_deflectors_can_be_left_out():

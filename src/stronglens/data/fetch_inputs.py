@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from stronglens.core.errors import StronglensError
+from stronglens.data.companions import without_stand_in
 from stronglens.data.cutout import Cutout
 from stronglens.data.cutting import CutRules, Cuts, cut_many
 from stronglens.data.fits import object_name, read_grids
@@ -325,7 +326,7 @@ def _others_below(path: Path) -> list[Path]:
 
 
 def whole_cutout(grid: TileGrid, name: str) -> Cutout:
-    """All pixels of a grid as one cutout.
+    """All pixels of a grid as one cutout; a value that stands for bad pixels is masked.
 
     Args:
         grid: Small tile.
@@ -336,15 +337,18 @@ def whole_cutout(grid: TileGrid, name: str) -> Cutout:
     rules = CutRules(max_outside=1.0, max_bad=1.0)
     cuts = cut_many(grid, *middle, side, rules)
     rows, columns = (slice((side - n) // 2, (side - n) // 2 + n) for n in (grid.height, grid.width))
+    remarks = list(grid.remarks)
+    planes = [without_stand_in(plane, remarks) for plane in cuts.flux[0][:, rows, columns]]
+    is_stand_in = np.stack([bad for _, bad in planes])
     return Cutout(
-        flux=cuts.flux[0][:, rows, columns],
-        ivar=cuts.ivar[0][:, rows, columns],
-        mask=cuts.mask[0][:, rows, columns],
+        flux=np.stack([plane for plane, _ in planes]),
+        ivar=np.where(is_stand_in, np.float32(0), cuts.ivar[0][:, rows, columns]),
+        mask=cuts.mask[0][:, rows, columns] | is_stand_in,
         bands=grid.bands,
         zero_point=np.full(len(grid.bands), grid.zero_point),
         pixel_scale=grid.pixel_scale,
         object_id=grid.tile_id,
         input=name,
         psf=None if cuts.psf is None else cuts.psf[0],
-        remarks=grid.remarks,
+        remarks=tuple(dict.fromkeys(remarks)),
     )

@@ -13,6 +13,7 @@ from typing import Any
 from stronglens.core.errors import UnknownNameError, unknown_name
 from stronglens.core.files import read_json
 from stronglens.core.weights import load_settings
+from stronglens.data.colour_pictures import are_display_values
 from stronglens.data.filters import wavelength
 from stronglens.finders.finder import FinderFacts, finder_facts
 
@@ -61,8 +62,9 @@ def choose_finder(
     """Choose the finder whose bands and pixels are nearest to those of an image.
 
     Every band of the finder must be in the image, or one within 14 % of its wavelength; pixels may
-    differ by a factor of two. Among those, more bands are better than fewer, then the nearer
-    wavelengths, then the nearer pixel scale.
+    differ by a factor of two. Pictures stretched for eyes only suit finders of pictures. Among
+    those that suit, more bands are better than fewer, then the nearer wavelengths, then the nearer
+    pixel scale.
 
     Args:
         bands: Bands of the image.
@@ -109,6 +111,8 @@ def _misfit(
     facts: FinderFacts, bands: Sequence[str], pixel_scale: float | None
 ) -> tuple[int, float, float] | None:
     """Order of preference, smallest first; None where the finder cannot be used."""
+    if are_display_values(facts.bands) != are_display_values(bands):
+        return None
     distances = [_distance(wanted, bands) for wanted in facts.bands]
     scale = 0.0 if pixel_scale is None else abs(math.log(pixel_scale / facts.pixel_scale))
     if max(distances) > _FAR or scale > _COARSEST:

@@ -76,9 +76,32 @@ def prepared(path: Path, finder: Finder, options: ScoreOptions) -> Iterator[Entr
     """
     try:
         for cutout in read_objects(path, options.hints):
-            yield _prepared_cutout(cutout, finder, options)
+            yield prepared_cutout(cutout, finder, options)
     except StronglensError as error:
         yield Entry(object_name(path), str(path), reason=str(error))
+
+
+def prepared_cutout(cutout: Cutout, finder: Finder, options: ScoreOptions) -> Entry:
+    """Entry of one cutout, ready to be scored or marked as failed.
+
+    Args:
+        cutout: Image of one object.
+        finder: Finder that will score.
+        options: How its bands are chosen and what may be missing.
+    """
+    facts = finder.facts
+    target = Target(facts.height, facts.width, facts.pixel_scale, facts.zero_point)
+    entry = Entry(cutout.object_id, cutout.input, ra=cutout.ra, dec=cutout.dec)
+    try:
+        indices, notes = choose_bands(cutout.bands, facts.bands, options.asked_bands)
+        chosen = cutout.part(indices, slice(None), slice(None))
+        entry = replace(entry, band=",".join(band or UNNAMED for band in chosen.bands))
+        _check_pixels(field_of(chosen, target, options.pad))
+        pixels = resample(chosen, target)
+    except StronglensError as error:
+        return replace(entry, reason=str(error))
+    remarks = dict.fromkeys((*notes, *cutout.remarks, *pixels.remarks))
+    return replace(entry, ok=True, reason="; ".join(remarks), pixels=pixels)
 
 
 def scored(entries: Iterable[Entry], finder: Finder, batch_size: int) -> Iterator[Entry]:
@@ -101,23 +124,6 @@ def scored(entries: Iterable[Entry], finder: Finder, batch_size: int) -> Iterato
                 scores[rows] = _scores([batch[k] for k in rows], finder, with_noise=with_noise)
         for entry, score in zip(batch, scores, strict=True):
             yield _with_score(entry, float(score))
-
-
-def _prepared_cutout(cutout: Cutout, finder: Finder, options: ScoreOptions) -> Entry:
-    """Entry of one cutout."""
-    facts = finder.facts
-    target = Target(facts.height, facts.width, facts.pixel_scale, facts.zero_point)
-    entry = Entry(cutout.object_id, cutout.input, ra=cutout.ra, dec=cutout.dec)
-    try:
-        indices, notes = choose_bands(cutout.bands, facts.bands, options.asked_bands)
-        chosen = cutout.part(indices, slice(None), slice(None))
-        entry = replace(entry, band=",".join(band or UNNAMED for band in chosen.bands))
-        _check_pixels(field_of(chosen, target, options.pad))
-        pixels = resample(chosen, target)
-    except StronglensError as error:
-        return replace(entry, reason=str(error))
-    remarks = dict.fromkeys((*notes, *cutout.remarks, *pixels.remarks))
-    return replace(entry, ok=True, reason="; ".join(remarks), pixels=pixels)
 
 
 def _check_pixels(field: Cutout) -> None:

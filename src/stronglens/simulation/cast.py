@@ -13,7 +13,7 @@ from torch import Tensor
 from stronglens.core.seeds import derived_seed, numpy_generator
 from stronglens.lensing.records import LensModel, MassProfile
 from stronglens.simulation.camera import View
-from stronglens.simulation.classes import GROUP, LENS, REAL
+from stronglens.simulation.classes import GROUP, LENS, REAL, scene_classes
 from stronglens.simulation.galaxies import Filters, red_deflectors, sources
 from stronglens.simulation.groups import Groups, draw_groups, member_layers
 from stronglens.simulation.relations import Columns
@@ -108,7 +108,7 @@ def draw_cast(
     hosts = draw_lens_systems(sky, seed, "host", block, BLOCK)
     hosts = _turned(hosts, view)
     donors = paired(draw_lens_systems(sky, seed, "donor", block, BLOCK), hosts, label)
-    is_group = scene_class == GROUP
+    is_group = in_groups(scene_class, view.has_host, numpy_generator(seed, "in groups", block))
     rows = np.flatnonzero(is_group)
     groups = draw_groups(
         {name: values[rows] for name, values in hosts.items()},
@@ -117,7 +117,8 @@ def draw_cast(
         derived_seed(seed, "groups", block),
     )
     hosts = {name: _replaced(values, rows, groups, name) for name, values in hosts.items()}
-    lensed = {name: np.where(label, hosts[name], donors[name]) for name in hosts}
+    own = label | is_group
+    lensed = {name: np.where(own, hosts[name], donors[name]) for name in hosts}
     lensed |= {
         "red_source": rng.random(BLOCK) < sky.red_source_share,
         "clumpy_source": rng.random(BLOCK) < sky.clumpy_source_share,
@@ -138,6 +139,30 @@ def draw_cast(
             () if frame.is_real else draw_surroundings(sky, filters, frame.half_width, key)
         ),
     )
+
+
+def in_groups(
+    scene_class: np.ndarray, has_host: Bool[np.ndarray, " n"], rng: np.random.Generator
+) -> Bool[np.ndarray, " n"]:
+    """Choose the deflectors that stand in groups: those of the class, and as many without a lens.
+
+    Many bright galaxies around the deflector then do not tell the class.
+
+    Args:
+        scene_class: Class of each scene.
+        has_host: Whether the deflector is a real galaxy, which stands where it stands.
+        rng: Source of randomness.
+    """
+    facts = [scene_classes.get(name) for name in scene_class]
+    is_lens = np.array([fact.label == 1 for fact in facts])
+    keeps = np.array([fact.keeps_deflector for fact in facts])
+    is_group = scene_class == GROUP
+    free = np.flatnonzero(keeps & ~is_lens & ~has_host)
+    share = is_group.sum() / max(is_lens.sum(), 1)
+    # look-alikes that replace the deflector have none, so the others take at most twice the share
+    wanted = min(share * (~is_lens).sum(), min(2.0 * share, 1.0) * len(free))
+    is_group[rng.permutation(free)[: int(wanted + rng.random())]] = True
+    return is_group
 
 
 def paired(donors: Columns, hosts: Columns, label: Bool[np.ndarray, " n"]) -> Columns:

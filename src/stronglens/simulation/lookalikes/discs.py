@@ -26,7 +26,7 @@ def placed(stage: Stage, q: Float[np.ndarray, " n"]) -> Columns:
 def bulges(
     stage: Stage, r_eff: Float[np.ndarray, " n"], share: Float[np.ndarray, " n"], place: Columns
 ) -> LightLayer:
-    """Old bulges that hold a share of the light of galaxies as bright as the deflectors.
+    """Old bulges that hold a share of the light of galaxies as bright as lenses.
 
     Args:
         stage: Where they stand.
@@ -39,4 +39,4 @@ def bulges(
         "n_sersic": stage.rng.uniform(1.5, 4.0, len(stage)),
         "q": np.sqrt(np.clip(place["q"], 0.1, 1.0)),
     }
-    return layer("sersic", shape, stage.host_flux() * share[:, None], stage.rows)
+    return layer("sersic", shape, stage.light() * share[:, None], stage.rows)

@@ -15,7 +15,7 @@ def draw(stage: Stage) -> LookAlike:
     r_eff = np.clip(1.8 * stage.systems["r_eff_deflector"] * rng.uniform(0.7, 1.5, n), 0.5, 5.0)
     share = rng.uniform(0.5, 0.9, n)
     disc = place | {"r_eff": r_eff, "n_sersic": np.ones(n)}
-    flux = stage.host_flux("sbc") * share[:, None]
+    flux = stage.light("sbc") * share[:, None]
     return LookAlike(
         (layer("sersic", disc, flux, stage.rows), bulges(stage, 0.2 * r_eff, 1 - share, place)),
         replaces_deflector=True,

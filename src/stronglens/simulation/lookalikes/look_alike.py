@@ -37,14 +37,22 @@ class Stage:
         """Return the number of images."""
         return len(self.rows)
 
-    def host_flux(self, template: str = OLD) -> Float[np.ndarray, "n band"]:
-        """Flux of a galaxy as bright in i as the deflector, with the colours of a template."""
-        mag_i = self.mag_i()
-        return self.filters.flux(mag_i, self.systems["z_lens"], template)
+    def light(self, template: str = OLD) -> Float[np.ndarray, "n band"]:
+        """Flux of a galaxy as bright as a deflector with its arc, in the colours of a template.
 
-    def mag_i(self) -> Float[np.ndarray, " n"]:
-        """Magnitude of the deflector [mag AB in i]."""
-        return self.filters.mag_i_of(self.systems["absolute_r"], self.systems["z_lens"])
+        As bright in all bands together: what stands in a lens's place is then no fainter than it.
+        """
+        z = self.systems["z_lens"]
+        mag_i = self.filters.mag_i_of(self.systems["absolute_r"], z)
+        lens = self.filters.flux(mag_i, z, OLD) + self.arc_flux
+        return as_bright(self.filters.flux(mag_i, z, template), lens)
+
+
+def as_bright(
+    flux: Float[np.ndarray, "n band"], other: Float[np.ndarray, "n band"]
+) -> Float[np.ndarray, "n band"]:
+    """Return fluxes that add up to those of another galaxy, in their own colours."""
+    return flux * (other.sum(axis=1) / flux.sum(axis=1))[:, None]
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,20 @@ from stronglens.simulation.scene import LightLayer, layer
 
 @look_alikes.register("merger")
 def draw(stage: Stage) -> LookAlike:
-    """Draw the two galaxies and, on either side, one-sided rings as their tails."""
+    """Draw the brighter galaxy in the middle, the other beside it, and one-sided rings as tails."""
     rng, n = stage.rng, len(stage)
     r_eff = np.clip(stage.systems["r_eff_deflector"], 0.3, 2.5)
     angle = rng.uniform(0, 2 * np.pi, n)
     apart = r_eff * rng.uniform(0.8, 2.5, n) * np.stack([np.cos(angle), np.sin(angle)])
-    first, tails = rng.uniform(0.4, 0.7, n), rng.uniform(0.05, 0.2, n)
+    first, tails = rng.uniform(0.5, 0.8, n), rng.uniform(0.05, 0.2, n)
     shares = ((1 - tails) * first, (1 - tails) * (1 - first))
     layers = []
-    for side, share in zip((-0.5, 0.5), shares, strict=True):
+    for side, share in zip((0.0, 1.0), shares, strict=True):
         place = stage.center + side * apart
         old = rng.random(n)[:, None]
-        flux = old * stage.host_flux() + (1 - old) * stage.host_flux("scd")
+        flux = old * stage.light() + (1 - old) * stage.light("scd")
         shape = draw_shapes(r_eff * rng.uniform(0.5, 1.0, n), place, rng)
+        shape["n_sersic"] = rng.uniform(1.0, 4.0, n)
         layers.append(layer("sersic", shape, flux * share[:, None], stage.rows))
         layers.append(_tail(stage, place, r_eff, 0.5 * tails))
     return LookAlike(tuple(layers), replaces_deflector=True)
@@ -44,4 +45,4 @@ def _tail(stage: Stage, place: np.ndarray, r_eff: np.ndarray, share: np.ndarray)
         "x_center": place[0] + off[0],
         "y_center": place[1] + off[1],
     }
-    return layer("ring", shape, stage.host_flux("irregular") * share[:, None], stage.rows)
+    return layer("ring", shape, stage.light("irregular") * share[:, None], stage.rows)

@@ -1,4 +1,4 @@
-"""Ring galaxies: a blue ring around an old bulge, in the deflector's place."""
+"""Ring galaxies: a blue ring around an old body, in the deflector's place."""
 
 import numpy as np
 
@@ -20,8 +20,9 @@ def draw(stage: Stage) -> LookAlike:
         "asymmetry": rng.uniform(0.0, 0.7, n),
         "asymmetry_phase": rng.uniform(0, 2 * np.pi, n),
     }
-    blue = stage.host_flux("scd") * share[:, None]
+    body = stage.systems["r_eff_deflector"] * rng.uniform(0.5, 1.0, n)
+    blue = stage.light("scd") * share[:, None]
     return LookAlike(
-        (layer("ring", ring, blue, stage.rows), bulges(stage, 0.3 * radius, 1 - share, place)),
+        (layer("ring", ring, blue, stage.rows), bulges(stage, body, 1 - share, place)),
         replaces_deflector=True,
     )

@@ -22,7 +22,7 @@ def draw(stage: Stage) -> LookAlike:
         "arm_phase": rng.uniform(0, 2 * np.pi, n),
         "arm_onset": 0.3 * r_eff,
     }
-    blue = stage.host_flux("scd") * share[:, None]
+    blue = stage.light("scd") * share[:, None]
     return LookAlike(
         (layer("spiral", disc, blue, stage.rows), bulges(stage, 0.25 * r_eff, 1 - share, place)),
         replaces_deflector=True,
