@@ -9,7 +9,7 @@ from stronglens.core.errors import OutOfRangeError, WrongShapeError
 from stronglens.data.layout import ImageFacts, Images
 from stronglens.data.store import open_dataset
 from stronglens.data.writer import DatasetWriter
-from stronglens.finders import load_finder, networks
+from stronglens.finders import InputShape, build_network, load_finder, networks
 from stronglens.finders.calibrate import Calibration
 from stronglens.finders.committee import committee_of
 from stronglens.finders.members import Combination
@@ -133,3 +133,32 @@ def test_committees_and_finders_that_fit_themselves_are_no_start(first, other, f
     hog = Train(data=folder / "first", network="all-hog", workers=1).run(folder / "hog")
     with pytest.raises(OutOfRangeError, match="fits itself at once"):
         Train(data=other, start_from=hog.path).run(tmp_path / "b")
+
+
+def test_a_finder_learns_bands_that_it_does_not_know(first, folder):
+    data = write_other(folder / "wider", bands=("des-u", "des-g", "des-r"))
+    settings = {"epochs": 1, "learning_rate": 1e-12, "batch_size": 20, "workers": 1}
+    task = Train(
+        data=data, start_from=first, bands_as="new,lsst-g,new", precision="float32", **settings
+    )
+    before, after = load_finder(first), load_finder(task.run(folder / "wider-finder").path)
+    flux, ivar, *_ = toy_images(6, ring=2.0)
+    wide = np.random.default_rng(0).normal(size=(6, 3, 45, 45)).astype(np.float32)
+    wide[:, 1:2] = flux
+    network = build_network("resnet-small", InputShape(3, 45, 45), after.facts.architecture)
+    network.load_state_dict(after.network.state_dict())
+    one, three = (torch.as_tensor(images) for images in (flux, wide))
+    with torch.inference_mode():
+        for net in (before.network, network):
+            net.eval()
+        # the running means of the layers moved a little with the one epoch
+        torch.testing.assert_close(network(three), before.network(one), rtol=0.2, atol=0.2)
+
+
+@pytest.mark.parametrize("bands_as", ["new,new,new", "lsst-g,new", "lsst-r,new,new"])
+def test_bands_without_a_counterpart_are_refused(first, folder, bands_as):
+    data = folder / "wider"
+    if not data.exists():
+        write_other(data, bands=("des-u", "des-g", "des-r"))
+    with pytest.raises(WrongShapeError, match="stands for"):
+        Train(data=data, start_from=first, bands_as=bands_as).run(folder / "refused")

@@ -6,7 +6,7 @@ What is learnt and how is in `train.py`; nothing of the finder but its weights c
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from stronglens.core.errors import OutOfRangeError, StaleCheckpointError, WrongShapeError
 from stronglens.data.store import Dataset
@@ -16,6 +16,8 @@ from stronglens.finders.normalise import normalisation_settings
 if TYPE_CHECKING:
     from stronglens.training.task import Train
 
+NEW = "new"
+"""What stands in the place of a band that a finder does not know."""
 SLOWER = 10
 """How much smaller the learning rate is by default than that of the network's recipe."""
 
@@ -75,6 +77,30 @@ def opened(path: Path | None) -> Finder:
     return finder
 
 
+def stands_for(facts: FinderFacts, dataset: Dataset, bands_as: str | None) -> tuple[str, ...]:
+    """For each band of a dataset the band of a finder that it stands for, or `NEW`.
+
+    Args:
+        facts: What the finder was made for.
+        dataset: The new images; their pixel scale may differ.
+        bands_as: Those bands, separated by commas; by default bands of the same name.
+
+    Raises:
+        WrongShapeError: A band of the finder has no counterpart.
+    """
+    named = tuple(part.strip() for part in (bands_as or "").split(",") if part.strip())
+    called = named or tuple(band if band in facts.bands else NEW for band in dataset.bands)
+    known = tuple(band for band in called if band != NEW)
+    if known != facts.bands or len(called) != len(dataset.bands):
+        ours, theirs = ",".join(facts.bands), ",".join(dataset.bands)
+        raise WrongShapeError(
+            f"dataset {dataset.path} has bands {theirs} but the finder to start from has {ours}. "
+            f"Say what each stands for, such as --bands-as {ours}, with '{NEW}' for one that the "
+            "finder does not know; or fetch the images with --bands in that order."
+        )
+    return called
+
+
 def check_start(facts: FinderFacts, dataset: Dataset, bands_as: str | None) -> None:
     """Refuse a dataset on which a finder cannot be trained further.
 
@@ -86,15 +112,7 @@ def check_start(facts: FinderFacts, dataset: Dataset, bands_as: str | None) -> N
     Raises:
         WrongShapeError: Bands or sizes differ.
     """
-    stand_for = tuple(part.strip() for part in (bands_as or "").split(",") if part.strip())
-    called = stand_for or tuple(dataset.bands)
-    if called != facts.bands or len(called) != len(dataset.bands):
-        ours, theirs = ",".join(facts.bands), ",".join(dataset.bands)
-        raise WrongShapeError(
-            f"dataset {dataset.path} has bands {theirs} but the finder to start from has {ours}. "
-            f"If they stand for those in this order, say --bands-as {ours}; else fetch the images "
-            "with --bands in that order."
-        )
+    stands_for(facts, dataset, bands_as)
     size = dataset.size
     if not facts.any_size and size != (facts.height, facts.width):
         raise WrongShapeError(
@@ -104,14 +122,29 @@ def check_start(facts: FinderFacts, dataset: Dataset, bands_as: str | None) -> N
         )
 
 
-def take_over(network: nn.Module, start: Finder, path: Path | None) -> dict[str, Any]:
+def take_over(
+    network: nn.Module, start: Finder, called: tuple[str, ...], path: Path | None
+) -> dict[str, Any]:
     """Put the weights of a finder into a network, and return the record of where they come from.
+
+    Args:
+        network: The network for the new images.
+        start: The finder.
+        called: For each band of the new images that of the finder, or `NEW`, which begins with
+            weights of zero.
+        path: Where the finder is.
 
     Raises:
         StaleCheckpointError: They do not fit.
     """
+    wanted = network.state_dict()
+    weights = {
+        name: widened(weight, called) if weight.shape != wanted[name].shape else weight
+        for name, weight in start.network.state_dict().items()
+        if name in wanted
+    }
     try:
-        network.load_state_dict(start.network.state_dict())
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise StaleCheckpointError(
             f"the weights of {path} do not fit the network for these images. Train without "
@@ -130,3 +163,20 @@ def take_over(network: nn.Module, start: Finder, path: Path | None) -> dict[str,
             "training": before,
         }
     }
+
+
+def widened(weight: Tensor, called: tuple[str, ...]) -> Tensor:
+    """Weights of a first layer for more bands: those of new bands are zero.
+
+    Args:
+        weight: Weights (out, in, ...), in which the band changes fastest along `in`.
+        called: For each band of the wider layer that of the narrower, or `NEW`.
+    """
+    n_known = len(called) - called.count(NEW)
+    if weight.ndim < 2 or weight.shape[1] % n_known:
+        return weight
+    shape = weight.shape
+    wide = weight.new_zeros(shape[0], shape[1] // n_known, len(called), *shape[2:])
+    known = [k for k, band in enumerate(called) if band != NEW]
+    wide[:, :, known] = weight.view(shape[0], -1, n_known, *shape[2:])
+    return wide.flatten(1, 2)

@@ -51,7 +51,7 @@ from stronglens.training.own_fit import fit_at_once
 from stronglens.training.progress import figures_line
 from stronglens.training.repeats import RepeatedBatches
 from stronglens.training.scoring import stopping_rows
-from stronglens.training.starting import opened, take_over
+from stronglens.training.starting import opened, stands_for, take_over
 from stronglens.training.stream import open_stream
 from stronglens.training.task import Train, TrainResult
 
@@ -164,7 +164,8 @@ def _prepare(task: Train, dataset: Dataset, device: torch.device) -> _Lesson:
     )
     network = build_network(facts.network, facts.input_shape, facts.architecture, seed=task.seed)
     if start is not None:
-        facts = replace(facts, training=take_over(network, start, task.start_from))
+        called = stands_for(start.facts, dataset, task.bands_as)
+        facts = replace(facts, training=take_over(network, start, called, task.start_from))
     finder = Finder(network.to(device), normalisation, facts=facts, device=device)
     return _Lesson(finder, training, stored(val_rows, _SCORED_BATCH), len(rows))
 
