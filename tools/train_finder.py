@@ -3,7 +3,8 @@
     python tools/train_finder.py NAME [--minutes M] [--runs runs/shipped]
 
 The recipe src/stronglens/finders/weights/NAME.toml has three tables: [simulate] and [train] are
-settings of those tasks, [card] says in words what the finder is for. A fourth, [extra], simulates a
+settings of those tasks, [card] says in words what the finder is for; start_from names another
+recipe, whose finder must be there. A fourth, [extra], simulates a
 second set that is mixed in, painted on real images, say. Images for validation, scaling and
 calibration, and others for the test, are simulated and kept under --runs; an interrupted run goes
 on where it stopped.
@@ -24,6 +25,7 @@ from stronglens.core.errors import StaleCheckpointError
 from stronglens.core.task import AbstractTask
 from stronglens.finders.shipped import FOLDER
 from stronglens.simulation.task import Simulate
+from stronglens.training.calibrate_task import Calibrate
 from stronglens.training.task import Evaluate, Train
 
 TEST_SEED = 90_000_001
@@ -57,42 +59,64 @@ def card(name: str, recipe: dict[str, Any], runs: Path) -> dict[str, Any]:
             key: results["finder"][key]
             for key in ("network", "n_parameters", "epochs", "best_epoch", "seconds")
         },
+        "started_from": recipe["train"].get("start_from"),
         "validation_data": results["data"]["content_hash"],
         "test_data": {key: results["test"][key] for key in ("n", "n_lens", "content_hash")},
         "metrics": _json(runs / "report" / "metrics.json"),
     }
 
 
+def make(name: str, runs: Path, *, minutes: float | None, workers: int) -> Path:
+    """Simulate, train, calibrate and test as a recipe says.
+
+    Args:
+        name: Name of the recipe.
+        runs: Folder of all recipes' runs.
+        minutes: Training time instead of the recipe's [min].
+        workers: Processes that simulate.
+
+    Returns:
+        The weights.
+    """
+    recipe, here = read_recipe(name), runs / name
+    options = {"workers": workers, "planes": False}
+    data = replace(Simulate.from_dict(recipe["simulate"], "simulate"), **options)
+    run(data, here / "data")
+    run(replace(data, seed=data.seed + TEST_SEED, n=N_TEST), here / "test")
+    settings = {**recipe["train"], "data": str(here / "data")}
+    if "extra" in recipe:
+        run(replace(Simulate.from_dict(recipe["extra"], "extra"), **options), here / "extra")
+        settings["extra"] = str(here / "extra")
+    if "start_from" in settings:
+        settings["start_from"] = str(runs / settings["start_from"] / "finder")
+    if minutes is not None:
+        settings["max_minutes"] = minutes
+    run(Train.from_dict(settings, "train"), here / "finder")
+    run(Calibrate(finder=here / "finder", data=here / "data"), here / "calibrated")
+    run(Evaluate(finder=here / "calibrated", data=here / "test", split="all"), here / "report")
+    return here / "calibrated" / "weights.safetensors"
+
+
 def main() -> None:
-    """Simulate, train, test, and put the finder into the package."""
+    """Make a finder and put it into the package."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="name of a recipe")
     parser.add_argument("--minutes", type=float, default=None, help="training time instead")
     parser.add_argument("--workers", type=int, default=1, help="processes that simulate")
     parser.add_argument("--runs", type=Path, default=Path("runs/shipped"), help="where to work")
     options = parser.parse_args()
-    recipe = tomllib.loads((FOLDER / f"{options.name}.toml").read_text(encoding="utf-8"))
-    runs = options.runs / options.name
-    data = Simulate.from_dict(recipe["simulate"], "simulate")
-    data = replace(data, workers=options.workers, planes=False)
-    test = replace(data, seed=data.seed + TEST_SEED, n=N_TEST)
-    run(data, runs / "data")
-    run(test, runs / "test")
-    settings = {**recipe["train"], "data": str(runs / "data")}
-    if "extra" in recipe:
-        extra = Simulate.from_dict(recipe["extra"], "extra")
-        run(replace(extra, workers=options.workers, planes=False), runs / "extra")
-        settings["extra"] = str(runs / "extra")
-    if options.minutes is not None:
-        settings["max_minutes"] = options.minutes
-    run(Train.from_dict(settings, "train"), runs / "finder")
-    run(Evaluate(finder=runs / "finder", data=runs / "test", split="all"), runs / "report")
-    weights = runs / "finder" / "weights.safetensors"
+    name, runs = options.name, options.runs
+    weights = make(name, runs, minutes=options.minutes, workers=options.workers)
     if weights.stat().st_size > MOST_BYTES:
         raise StaleCheckpointError(f"{weights} has more than {MOST_BYTES:,} bytes; make it small.")
-    shutil.copyfile(weights, FOLDER / f"{options.name}.safetensors")
-    text = json.dumps(card(options.name, recipe, runs), indent=1, ensure_ascii=False)
-    (FOLDER / f"{options.name}.json").write_text(text + "\n", encoding="utf-8")
+    shutil.copyfile(weights, FOLDER / f"{name}.safetensors")
+    text = json.dumps(card(name, read_recipe(name), runs / name), indent=1, ensure_ascii=False)
+    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Return the tables of a recipe."""
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def _bad_files(folder):
         "infinite values in 1 of": infinite,
         "all pixels are zero": np.zeros_like(image),
         "constant value 3": np.full_like(image, 3),
-        "field too small": image[:30, :30],
+        "field too small": image[20:42, 20:42],
     }
     made = {text: write(folder / f"bad_{k}.fits", data, header)
             for k, (text, data) in enumerate(arrays.items())}  # fmt: skip
@@ -89,6 +89,15 @@ def test_good_and_bad_inputs_each_get_one_row(tmp_path, weights, good):
         assert text in reasons[str(path)]
     bands = dict(zip(table["input"], table["band"], strict=True))
     assert [bands[str(path)] for path in good] == ["g", "g", "hsc-g"]
+
+
+def test_an_image_of_most_of_the_field_is_scored_as_it_is_with_a_remark(tmp_path, weights):
+    image = write(tmp_path / "small.fits", galaxy(seed=2)[14:51, 12:53], wcs_header(FILTER="g"))
+    result = Scan(files=(image,), finder=weights).run(tmp_path / "scan")
+    assert result.n_ok == 1
+    table = read_table(tmp_path / "scan" / "candidates.parquet")
+    assert 0 < table["score"][0] < 1
+    assert "that the finder was trained to look at" in table["reason"][0]
 
 
 def test_run_directory_holds_table_copy_log_and_contact_sheet(tmp_path, weights, good):

@@ -33,3 +33,20 @@ def test_too_few_or_nameless_bands_are_refused():
         choose_bands(["ps1-g"], ["lsst-g", "lsst-r"])
     with pytest.raises(UnknownNameError, match="--plane-bands"):
         choose_bands(["", "", ""], ["lsst-g"])
+
+
+def test_a_finder_that_has_learnt_it_does_without_one_band():
+    wanted = ["kids-u", "kids-g", "kids-r", "kids-i"]
+    indices, remarks = choose_bands(["legacy-g", "legacy-r", "legacy-z"], wanted, may_lack=True)
+    assert indices == (None, 0, 1, 2)
+    assert remarks[0] == "the image has no band like the finder's kids-u, which does without"
+    assert remarks[1].startswith("band legacy-z (915 nm) is far")
+    with pytest.raises(WrongShapeError, match="wrong number of bands"):
+        choose_bands(["legacy-g", "legacy-r", "legacy-z"], wanted)
+
+
+@pytest.mark.parametrize("available", [["r", "i"], ["g"]])
+def test_no_finder_does_without_two_bands_or_its_only_one(available):
+    with pytest.raises(WrongShapeError, match="wrong number of bands"):
+        choose_bands(available, ["kids-u", "kids-g", "kids-r", "kids-i"], may_lack=True)
+    assert choose_bands(["euclid-h"], ["lsst-g"], may_lack=True)[0] == (0,)

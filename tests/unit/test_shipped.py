@@ -19,7 +19,9 @@ MOST_BYTES = 4_000_000
 ALL_BYTES = 25_000_000
 
 
-def entry(name: str, bands: tuple[str, ...], pixel_scale: float) -> ShippedFinder:
+def entry(
+    name: str, bands: tuple[str, ...], pixel_scale: float, *, lacks: bool = False
+) -> ShippedFinder:
     facts = FinderFacts(
         network="resnet-small",
         architecture=Architecture(8, 1, 0.0),
@@ -28,6 +30,7 @@ def entry(name: str, bands: tuple[str, ...], pixel_scale: float) -> ShippedFinde
         width=45,
         pixel_scale=pixel_scale,
         zero_point=30.0,
+        takes_missing_bands=lacks,
     )
     return ShippedFinder(name, Path(f"{name}.safetensors"), facts, {})
 
@@ -35,6 +38,7 @@ def entry(name: str, bands: tuple[str, ...], pixel_scale: float) -> ShippedFinde
 FINDERS = [
     entry("ground-g", ("lsst-g",), 0.18),
     entry("ground-gri", ("kids-g", "kids-r", "kids-i"), 0.2),
+    entry("ground-ugri", ("kids-u", "kids-g", "kids-r", "kids-i"), 0.2, lacks=True),
     entry("space", ("euclid-vis",), 0.1),
     entry("sharp", ("hst-f814w",), 0.05),
     entry("pictures", ("rgb-r", "rgb-g", "rgb-b"), 0.15),
@@ -45,7 +49,11 @@ FINDERS = [
     ("bands", "pixel_scale", "name"),
     [
         (("ps1-g", "ps1-r", "ps1-i"), 0.25, "ground-gri"),
-        (("u", "g", "r", "i", "z"), 0.186, "ground-gri"),
+        (("u", "g", "r", "i", "z"), 0.186, "ground-ugri"),
+        (("g", "r", "i", "z"), 0.186, "ground-gri"),
+        (("legacy-g", "legacy-r", "legacy-z"), 0.262, "ground-gri"),
+        (("cfhtls-u", "cfhtls-g", "cfhtls-r"), 0.186, "ground-ugri"),
+        (("cfhtls-r",), 0.186, "ground-g"),
         (("hsc-g",), 0.168, "ground-g"),
         (("euclid-vis",), 0.1, "space"),
         (("hst-f814w",), 0.04, "sharp"),

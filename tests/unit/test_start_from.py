@@ -142,7 +142,7 @@ def test_a_finder_learns_bands_that_it_does_not_know(first, folder):
         data=data, start_from=first, bands_as="new,lsst-g,new", precision="float32", **settings
     )
     before, after = load_finder(first), load_finder(task.run(folder / "wider-finder").path)
-    flux, ivar, *_ = toy_images(6, ring=2.0)
+    flux, *_ = toy_images(6, ring=2.0)
     wide = np.random.default_rng(0).normal(size=(6, 3, 45, 45)).astype(np.float32)
     wide[:, 1:2] = flux
     network = build_network("resnet-small", InputShape(3, 45, 45), after.facts.architecture)
@@ -160,5 +160,5 @@ def test_bands_without_a_counterpart_are_refused(first, folder, bands_as):
     data = folder / "wider"
     if not data.exists():
         write_other(data, bands=("des-u", "des-g", "des-r"))
-    with pytest.raises(WrongShapeError, match="stands for"):
+    with pytest.raises(WrongShapeError, match="stand for those"):
         Train(data=data, start_from=first, bands_as=bands_as).run(folder / "refused")

@@ -43,6 +43,10 @@ WAVELENGTHS: dict[str, float] = {
 }
 """Effective wavelength by band name [nm]; a bare letter stands for that filter of any survey."""
 
+FAR = 0.2
+"""Difference of ln(wavelength) above which one band cannot stand for another: z can for i, which
+it is 13-17 % from; neighbours in ugri cannot."""
+
 # first match wins; a name followed by J and digits is an object's, not a survey's
 _FAMILY_PATTERNS: tuple[tuple[str, str], ...] = (
     (r"MP9[3-8]0[1]\b|MP9702|CFHTLS(?!J)|MEGAPRIME", "cfhtls"),
@@ -119,6 +123,32 @@ def band_name(filter_name: str, family: str) -> str:
     ):
         family = "jwst" if f"jwst-{filter_name}" in WAVELENGTHS else "hst"
     return f"{family}-{filter_name}" if family and filter_name else filter_name
+
+
+def band_distance(wanted: str, available: Sequence[str]) -> float:
+    """Difference of ln(wavelength) to the nearest band; infinite where none is known."""
+    if wanted in available:
+        return 0.0
+    target = wavelength(wanted)
+    known = [wavelength(band) for band in available]
+    return min(
+        (abs(math.log(w / target)) for w in known if w is not None and target is not None),
+        default=math.inf,
+    )
+
+
+def lacking_band(wanted: Sequence[str], available: Sequence[str]) -> str | None:
+    """The one band of several for which no band of an image can stand.
+
+    Args:
+        wanted: Bands of a finder.
+        available: Bands of the image.
+
+    Returns:
+        Its name; None where nothing is lacking, or so much that the image cannot be used.
+    """
+    lacking = [band for band in wanted if band_distance(band, available) > FAR]
+    return lacking[0] if len(lacking) == 1 < len(wanted) else None
 
 
 def nearest_band(wanted: str, available: Sequence[str]) -> int | None:

@@ -5,6 +5,7 @@ caller.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -52,6 +53,20 @@ class Resampled:
     """True where a pixel is bad."""
     remarks: tuple[str, ...] = ()
     """What had to be assumed."""
+
+    def among(self, n_bands: int, places: Sequence[int]) -> "Resampled":
+        """The same planes among more bands, of which the others have no good pixel.
+
+        Args:
+            n_bands: Number of bands.
+            places: Where those there are belong.
+        """
+        if list(places) == list(range(n_bands)):
+            return self
+        shape = (n_bands, *self.flux.shape[1:])
+        flux, ivar, mask = np.zeros(shape, "f4"), np.zeros(shape, "f4"), np.ones(shape, bool)
+        flux[places], ivar[places], mask[places] = self.flux, self.ivar, self.mask
+        return Resampled(flux, ivar, mask, self.remarks)
 
 
 def field_of(cutout: Cutout, target: Target, pad: float = 0.0) -> Cutout:

@@ -14,12 +14,13 @@ from stronglens.core.errors import UnknownNameError, unknown_name
 from stronglens.core.files import read_json
 from stronglens.core.weights import load_settings
 from stronglens.data.colour_pictures import are_display_values
-from stronglens.data.filters import wavelength
+from stronglens.data.filters import FAR, band_distance
 from stronglens.finders.finder import FinderFacts, finder_facts
 
 FOLDER = Path(__file__).parent / "weights"
 _SAME = 0.03  # difference of ln(wavelength) below which two bands are one filter
-_FAR = 0.14  # and above which one cannot stand for the other
+_FAR_ALONE = 0.7  # and above which the only band of a finder, which knows no colours, is another
+_OTHER_PIXELS = math.log(1.7)  # difference of ln(pixel scale) that counts more than wavelengths
 _COARSEST = math.log(2.0)  # largest difference of ln(pixel scale) that resampling bridges
 
 
@@ -61,10 +62,12 @@ def choose_finder(
 ) -> tuple[ShippedFinder, str]:
     """Choose the finder whose bands and pixels are nearest to those of an image.
 
-    Every band of the finder must be in the image, or one within 14 % of its wavelength; pixels may
-    differ by a factor of two. Pictures stretched for eyes only suit finders of pictures. Among
-    those that suit, more bands are better than fewer, then the nearer wavelengths, then the nearer
-    pixel scale.
+    Every band of the finder must be in the image, or one within 20 % of its wavelength; a finder
+    that was trained on images that lack a band does without one of several, and a finder of one
+    band takes any within a factor of two. Pixels may differ by a factor of two. Pictures stretched
+    for eyes only suit finders of pictures. Among those that suit, more bands are better than
+    fewer, then none lacking, then a pixel scale within a factor of 1.7, then the nearer
+    wavelengths, then the nearer pixel scale.
 
     Args:
         bands: Bands of the image.
@@ -109,24 +112,17 @@ def _wants(facts: FinderFacts) -> str:
 
 def _misfit(
     facts: FinderFacts, bands: Sequence[str], pixel_scale: float | None
-) -> tuple[int, float, float] | None:
+) -> tuple[int, int, bool, float, float] | None:
     """Order of preference, smallest first; None where the finder cannot be used."""
     if are_display_values(facts.bands) != are_display_values(bands):
         return None
-    distances = [_distance(wanted, bands) for wanted in facts.bands]
     scale = 0.0 if pixel_scale is None else abs(math.log(pixel_scale / facts.pixel_scale))
-    if max(distances) > _FAR or scale > _COARSEST:
+    distances = [band_distance(wanted, bands) for wanted in facts.bands]
+    far = _FAR_ALONE if len(distances) == 1 else FAR
+    near = [distance for distance in distances if distance <= far]
+    n_lacking = len(distances) - len(near)
+    may_lack = 1 if facts.takes_missing_bands and len(distances) > 1 else 0
+    if n_lacking > may_lack or scale > _COARSEST:
         return None
-    return -len(facts.bands), round(math.fsum(d for d in distances if d > _SAME), 3), scale
-
-
-def _distance(wanted: str, bands: Sequence[str]) -> float:
-    """Difference of ln(wavelength) to the nearest band; infinite where none is known."""
-    if wanted in bands:
-        return 0.0
-    target = wavelength(wanted)
-    known = [wavelength(band) for band in bands]
-    return min(
-        (abs(math.log(w / target)) for w in known if w is not None and target is not None),
-        default=math.inf,
-    )
+    colours = round(math.fsum(d for d in near if d > _SAME), 3)
+    return -len(near), n_lacking, scale > _OTHER_PIXELS, colours, scale

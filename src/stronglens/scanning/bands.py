@@ -6,7 +6,7 @@ Names and wavelengths of filters are in `stronglens.data.filters`.
 from collections.abc import Sequence
 
 from stronglens.core.errors import UnknownNameError, WrongShapeError
-from stronglens.data.filters import is_same_filter, nearest_band, wavelength
+from stronglens.data.filters import is_same_filter, lacking_band, nearest_band, wavelength
 
 UNNAMED = "unknown"
 """What a band without a name is called in tables."""
@@ -14,17 +14,24 @@ _FAR = 1.15
 
 
 def choose_bands(
-    available: Sequence[str], wanted: Sequence[str], asked: Sequence[str] = ()
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    available: Sequence[str],
+    wanted: Sequence[str],
+    asked: Sequence[str] = (),
+    *,
+    may_lack: bool = False,
+) -> tuple[tuple[int | None, ...], tuple[str, ...]]:
     """For each band of a finder the same band of the image, or the nearest in wavelength.
 
     Args:
         available: Bands of the image; "" where one is not named.
         wanted: Bands of the finder.
         asked: Bands of the image that the user wants instead, one per band of the finder.
+        may_lack: Whether the finder does without one of several bands where the image has none
+            that could stand for it.
 
     Returns:
-        Indices into `available`, and remarks on what had to be assumed.
+        Indices into `available`, None for a band that is lacking, and remarks on what had to be
+        assumed.
 
     Raises:
         UnknownNameError: A band asked for is not in the image, or no band can be told.
@@ -35,8 +42,11 @@ def choose_bands(
             f"--band names {len(asked)} bands ({','.join(asked)}) but the finder has "
             f"{len(wanted)}: {','.join(wanted)}. Name one per band of the finder."
         )
+    lacking = None if asked or not may_lack else lacking_band(wanted, available)
     indices = tuple(
-        _index_of(asked[k], available) if asked else _nearest(band, available)
+        _index_of(asked[k], available)
+        if asked
+        else (None if band == lacking else _nearest(band, available))
         for k, band in enumerate(wanted)
     )
     if len(set(indices)) < len(wanted):
@@ -44,7 +54,12 @@ def choose_bands(
             f"wrong number of bands: the image has {_listed(available)}, but the finder needs "
             f"{len(wanted)}: {','.join(wanted)}. Add the missing bands, or pass a finder of fewer."
         )
-    remarks = (_remark(available[k], band) for k, band in zip(indices, wanted, strict=True))
+    remarks = (
+        f"the image has no band like the finder's {band}, which does without"
+        if k is None
+        else _remark(available[k], band)
+        for k, band in zip(indices, wanted, strict=True)
+    )
     return indices, tuple(text for text in remarks if text)
 
 

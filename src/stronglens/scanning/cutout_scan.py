@@ -4,16 +4,20 @@ Scans of survey tiles are in `scanning.survey`.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy.special import expit, logit
 from tqdm import tqdm
 
 from stronglens.core.rundir import RunDirectory
 from stronglens.data.catalog import write_fits_table, write_table
 from stronglens.data.inputs import list_inputs
 from stronglens.data.planes import Hints
+from stronglens.finders.calibrate import Calibration
 from stronglens.scanning.choice import Group, Named, groups_of_cutouts
 from stronglens.scanning.rank import (
     Ranking,
@@ -24,6 +28,7 @@ from stronglens.scanning.rank import (
 )
 from stronglens.scanning.result import ScanResult
 from stronglens.scanning.score import Entry, ScoreOptions, prepared, scored
+from stronglens.scanning.tile_scores import calibration_of
 
 if TYPE_CHECKING:
     from stronglens.scanning.task import Scan
@@ -93,9 +98,17 @@ def _scored(task: "Scan", group: Group, bar: "tqdm[Any]") -> Iterator[Entry]:
             yield from prepared(path, group.finder, options)
             bar.update()
 
-    threshold = _threshold(task, group)
+    threshold, calibration = _threshold(task, group), calibration_of(group.finder)
     for entry in scored(entries(), group.finder, task.batch_size):
-        yield replace(entry, finder=group.name, threshold=threshold)
+        p_lens = _probability(calibration, entry.score, task.prevalence)
+        yield replace(entry, p_lens=p_lens, finder=group.name, threshold=threshold)
+
+
+def _probability(calibration: Calibration | None, score: float, prevalence: float) -> float:
+    """Probability of a lens at a prevalence; NaN without a calibration or a score."""
+    if calibration is None or not math.isfinite(score):
+        return math.nan
+    return float(expit(calibration.log_odds(np.array([logit(score)]), prevalence))[0])
 
 
 def _hints(task: "Scan", wanted: tuple[str, ...]) -> Hints:

@@ -74,7 +74,7 @@ def candidate_columns(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
         entries: Entries in the order of the rows.
 
     Returns:
-        Columns by name; score is NaN where an entry failed, p_lens everywhere (not calibrated).
+        Columns by name; score and p_lens are NaN where an entry failed.
     """
     score = np.array([entry.score for entry in entries], dtype=np.float64)
     values: dict[str, np.ndarray] = {
@@ -83,7 +83,7 @@ def candidate_columns(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
         "ra": np.array([entry.ra for entry in entries], dtype=np.float64),
         "dec": np.array([entry.dec for entry in entries], dtype=np.float64),
         "score": score,
-        "p_lens": np.full(len(entries), np.nan),
+        "p_lens": np.array([entry.p_lens for entry in entries], dtype=np.float64),
         "is_candidate": score > np.array([entry.threshold for entry in entries], dtype=float),
         "status": np.array(["ok" if entry.ok else "failed" for entry in entries], dtype=object),
         "reason": np.array([entry.reason for entry in entries], dtype=object),

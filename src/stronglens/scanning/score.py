@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from stronglens.core.errors import StronglensError, WrongShapeError
 from stronglens.data.cutout import Cutout, fault
@@ -17,8 +18,11 @@ from stronglens.data.fits import object_name
 from stronglens.data.objects import read_objects
 from stronglens.data.planes import Hints
 from stronglens.data.resample import Resampled, Target, field_of, resample
-from stronglens.finders.finder import Finder
+from stronglens.finders.finder import SMALLEST_SIZE, Finder, FinderFacts
 from stronglens.scanning.bands import UNNAMED, choose_bands
+
+LEAST_FIELD = 0.5
+"""Part of a finder's field, along an axis, that an image must hold to be scored as it is."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Entry:
     """Whether there is a score."""
     score: float = math.nan
     """Output of the finder, between 0 and 1."""
+    p_lens: float = math.nan
+    """Probability at the stated prevalence; NaN where the finder is not calibrated."""
     band: str = ""
     """Bands used, separated by commas."""
     ra: float = math.nan
@@ -90,17 +96,20 @@ def prepared_cutout(cutout: Cutout, finder: Finder, options: ScoreOptions) -> En
         options: How its bands are chosen and what may be missing.
     """
     facts = finder.facts
-    target = Target(facts.height, facts.width, facts.pixel_scale, facts.zero_point)
+    target, smaller = _target(facts, cutout)
     entry = Entry(cutout.object_id, cutout.input, ra=cutout.ra, dec=cutout.dec)
     try:
-        indices, notes = choose_bands(cutout.bands, facts.bands, options.asked_bands)
-        chosen = cutout.part(indices, slice(None), slice(None))
+        indices, notes = choose_bands(
+            cutout.bands, facts.bands, options.asked_bands, may_lack=facts.takes_missing_bands
+        )
+        there = [n for n, index in enumerate(indices) if index is not None]
+        chosen = cutout.part(tuple(k for k in indices if k is not None), slice(None), slice(None))
         entry = replace(entry, band=",".join(band or UNNAMED for band in chosen.bands))
         _check_pixels(field_of(chosen, target, options.pad))
-        pixels = resample(chosen, target)
+        pixels = resample(chosen, target).among(len(indices), there)
     except StronglensError as error:
         return replace(entry, reason=str(error))
-    remarks = dict.fromkeys((*notes, *cutout.remarks, *pixels.remarks))
+    remarks = dict.fromkeys((*notes, *smaller, *cutout.remarks, *pixels.remarks))
     return replace(entry, ok=True, reason="; ".join(remarks), pixels=pixels)
 
 
@@ -114,16 +123,47 @@ def scored(entries: Iterable[Entry], finder: Finder, batch_size: int) -> Iterato
     """
     stream = iter(entries)
     while batch := list(itertools.islice(stream, batch_size)):
-        has_noise = [e.pixels is not None and bool((e.pixels.ivar > 0).any((1, 2)).all())
-                     for e in batch]  # fmt: skip
         scores = np.full(len(batch), np.nan)
-        # a batch either has a noise map for every image or for none
-        for with_noise in (True, False):
-            rows = [k for k, e in enumerate(batch) if e.ok and has_noise[k] == with_noise]
-            if rows:
-                scores[rows] = _scores([batch[k] for k in rows], finder, with_noise=with_noise)
+        # a pass takes images of one size, with a noise map for every one or for none
+        alike: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
+        for k, entry in enumerate(batch):
+            if entry.ok and entry.pixels is not None:
+                planes = entry.pixels
+                kind = (bool(has_noise(planes.ivar, planes.mask)), planes.flux.shape)
+                alike.setdefault(kind, []).append(k)
+        for (with_noise, _), rows in alike.items():
+            scores[rows] = _scores([batch[k] for k in rows], finder, with_noise=with_noise)
         for entry, score in zip(batch, scores, strict=True):
             yield _with_score(entry, float(score))
+
+
+def has_noise(
+    ivar: Float[np.ndarray, "*n band y x"], mask: Bool[np.ndarray, "*n band y x"]
+) -> Bool[np.ndarray, "*n"]:
+    """Whether every band that is there has a noise map."""
+    known = (ivar > 0).any(axis=(-2, -1)) | mask.all(axis=(-2, -1))
+    return np.asarray(known.all(axis=-1))
+
+
+def _target(facts: FinderFacts, cutout: Cutout) -> tuple[Target, tuple[str, ...]]:
+    """The finder's grid, or the part of it that a smaller image holds, with a remark."""
+    target = Target(facts.height, facts.width, facts.pixel_scale, facts.zero_point)
+    if not facts.any_size or not cutout.pixel_scale > 0:
+        return target, ()
+    ratio = cutout.pixel_scale / facts.pixel_scale
+    height, width = (math.floor(n * ratio + 1e-6) for n in (cutout.height, cutout.width))
+    held = Target(
+        min(height, target.height), min(width, target.width), target.pixel_scale, target.zero_point
+    )
+    is_smaller = (held.height, held.width) != (target.height, target.width)
+    least = max(LEAST_FIELD * min(target.height, target.width), SMALLEST_SIZE)
+    if not is_smaller or min(held.height, held.width) < least:
+        return target, ()
+    side = min(held.height, held.width) * target.pixel_scale
+    usual = min(target.height, target.width) * target.pixel_scale
+    return held, (
+        f'the image holds {side:.1f}" of the {usual:.1f}" that the finder was trained to look at',
+    )
 
 
 def _check_pixels(field: Cutout) -> None:

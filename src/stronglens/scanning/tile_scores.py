@@ -13,6 +13,7 @@ from stronglens.data.targets import TargetStatus
 from stronglens.finders.abstain import Abstention
 from stronglens.finders.calibrate import Calibration
 from stronglens.finders.finder import Finder
+from stronglens.scanning.score import has_noise
 from stronglens.scanning.tile_view import Seen
 
 ABSTAIN = "abstain"
@@ -58,10 +59,10 @@ class Judge:
         status, reason = seen.status.copy(), seen.reason.copy()
         usable = np.flatnonzero(status == TargetStatus.OK)
         logit = np.full(len(status), np.nan)
-        has_noise = np.logical_and.reduce((seen.ivar[usable] > 0).any(axis=(2, 3)), axis=1)
+        is_noise_known = has_noise(seen.ivar[usable], seen.mask[usable])
         # a batch either has a noise map for every image or for none
         for with_noise in (True, False):
-            rows = usable[has_noise == with_noise]
+            rows = usable[is_noise_known == with_noise]
             if len(rows):
                 logit[rows] = self._logits(seen, rows, with_noise=with_noise)
         nothing = usable[~np.isfinite(logit[usable])]

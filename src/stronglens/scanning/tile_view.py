@@ -56,6 +56,8 @@ class TileView:
     """The finder's own grid."""
     band: str
     """Bands used, separated by commas."""
+    n_bands: int
+    """Number of the finder's bands, one that the tile lacks among them."""
     remarks: tuple[str, ...] = ()
     """What had to be assumed."""
 
@@ -94,18 +96,19 @@ def view_tile(tile: SurveyTile, facts: FinderFacts, asked: Sequence[str] = ()) -
     """
     places = [(grid, k) for grid in tile.grids for k in range(len(grid.bands))]
     available = [grid.bands[k] for grid, k in places]
-    chosen, notes = choose_bands(available, facts.bands, asked)
+    chosen, notes = choose_bands(available, facts.bands, asked, may_lack=facts.takes_missing_bands)
     target = Target(facts.height, facts.width, facts.pixel_scale, facts.zero_point)
     parts = []
     for grid in tile.grids:
-        bands = [n for n, index in enumerate(chosen) if places[index][0] is grid]
-        if bands:
-            images = tuple(grid.images[places[chosen[n]][1]] for n in bands)
+        here = {n: k for n, k in enumerate(chosen) if k is not None and places[k][0] is grid}
+        if here:
+            bands = tuple(here)
+            images = tuple(grid.images[places[k][1]] for k in here.values())
             size = native_size(target, grid.pixel_scale)
-            parts.append(GridView(replace(grid, images=images), tuple(bands), size))
+            parts.append(GridView(replace(grid, images=images), bands, size))
     remarks = dict.fromkeys((*notes, *tile.grids[0].remarks))
-    used = ",".join(available[index] or UNNAMED for index in chosen)
-    return TileView(tile.grids[0], tuple(parts), target, used, tuple(remarks))
+    used = ",".join(available[k] or UNNAMED for k in chosen if k is not None)
+    return TileView(tile.grids[0], tuple(parts), target, used, len(chosen), tuple(remarks))
 
 
 def see(
@@ -119,10 +122,10 @@ def see(
         y: Their rows [pixel].
         pad: Part of the finder's field that may lie outside the tile on each axis.
     """
-    shape = (len(x), sum(len(part.bands) for part in view.parts), view.target.height,
-             view.target.width)  # fmt: skip
+    shape = (len(x), view.n_bands, view.target.height, view.target.width)
     flux, ivar = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    mask = np.zeros(shape, bool)
+    # a band that the tile lacks stays bad everywhere
+    mask = np.ones(shape, bool)
     status = np.full(len(x), str(TargetStatus.OK), object)
     reason = np.full(len(x), "", object)
     cuts, places = [], []
@@ -139,7 +142,8 @@ def see(
         _mark(status, reason, np.asarray(cut.status, object), np.asarray(cut.reason, object))
         cuts.append(cut)
         places.append(here)
-    _mark_empty(status, reason, flux)
+    there = [band for part in view.parts for band in part.bands]
+    _mark_empty(status, reason, flux[:, there])
     return Seen(flux, ivar, mask, status, reason, cuts=tuple(cuts), places=tuple(places))
 
 

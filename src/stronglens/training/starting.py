@@ -95,8 +95,8 @@ def stands_for(facts: FinderFacts, dataset: Dataset, bands_as: str | None) -> tu
         ours, theirs = ",".join(facts.bands), ",".join(dataset.bands)
         raise WrongShapeError(
             f"dataset {dataset.path} has bands {theirs} but the finder to start from has {ours}. "
-            f"Say what each stands for, such as --bands-as {ours}, with '{NEW}' for one that the "
-            "finder does not know; or fetch the images with --bands in that order."
+            f"If they stand for those in this order, say --bands-as {ours}, with '{NEW}' for each "
+            "that the finder does not know; else fetch the images with --bands in that order."
         )
     return called
 

@@ -123,7 +123,7 @@ class Train(AbstractTask):
     """Finder whose weights are trained further; its network and scaling stay, and the learning rate
     is a tenth of the recipe's by default."""
     bands_as: str | None = None
-    """Bands of that finder that the dataset's stand for, in order, such as new,g,r,i, with "new" for
+    """Bands of that finder that the dataset's stand for, in order, such as new,g,r,i with "new" for
     one that it does not know."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
