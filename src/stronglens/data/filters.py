@@ -43,6 +43,8 @@ WAVELENGTHS: dict[str, float] = {
 }
 """Effective wavelength by band name [nm]; a bare letter stands for that filter of any survey."""
 
+SAME = 0.07
+"""Difference of ln(wavelength) below which two bands are one filter of two surveys."""
 FAR = 0.2
 """Difference of ln(wavelength) above which one band cannot stand for another: z can for i, which
 it is 13-17 % from; neighbours in ugri cannot."""

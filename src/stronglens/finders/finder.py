@@ -14,11 +14,13 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
 from stronglens.core.errors import (
+    MissingDataError,
     UnreadableFileError,
     WrongShapeError,
     unknown_name,
 )
-from stronglens.core.weights import load_weights, save_weights, weights_file
+from stronglens.core.weights import WEIGHTS, load_weights, save_weights, weights_file
+from stronglens.data.filters import SAME, band_distance
 from stronglens.finders.members import rebuilt
 from stronglens.finders.networks import Architecture, InputShape, build_network, networks
 from stronglens.finders.normalise import (
@@ -30,6 +32,8 @@ from stronglens.finders.normalise import (
 )
 from stronglens.finders.views import VIEWS, views_of
 
+FOLDER = Path(__file__).parent / "weights"
+"""Where the finders that come with the package are."""
 SMALLEST_SIZE = 16
 """Smallest side of an image that a network of any size takes [pixels]."""
 _SCALE_TOLERANCE = 0.01
@@ -117,7 +121,7 @@ class Finder:
         """Refuse images that the finder was not made for.
 
         Args:
-            bands: Names of the bands.
+            bands: Names of the bands; another survey's for the same filter is as good.
             pixel_scale: Side of a pixel [arcsec].
             height: Rows.
             width: Columns.
@@ -126,7 +130,11 @@ class Finder:
             WrongShapeError: Bands, pixel scale or size do not fit.
         """
         f = self.facts
-        if tuple(bands) != f.bands:
+        are_alike = len(bands) == len(f.bands) and all(
+            band_distance(wanted, (band,)) < SAME
+            for wanted, band in zip(f.bands, bands, strict=True)
+        )
+        if not are_alike:
             raise WrongShapeError(
                 f"images have bands {','.join(bands)} but finder '{f.network}' was trained on "
                 f"{','.join(f.bands)}. Pass a finder trained on {','.join(bands)}, or retrain."
@@ -276,10 +284,11 @@ class Finder:
 def load_finder(
     path: Path | str, *, device: torch.device | None = None, views: str | None = None
 ) -> Finder:
-    """Load a finder from a run directory of `train`, or from its weights file.
+    """Load a finder from a run directory of `train`, from its weights file, or by its name.
 
     Args:
-        path: The directory or the .safetensors file.
+        path: The directory, the .safetensors file, or the name of a finder that comes with the
+            package.
         device: Where the network shall work; the CPU by default.
         views: Views to average logits over, instead of the finder's own.
 
@@ -292,7 +301,7 @@ def load_finder(
         InterruptedRunError: The training there has not finished.
         UnreadableFileError: The weights cannot be understood.
     """
-    file = weights_file(Path(path), "finder", "train")
+    file = weights_file(finder_path(Path(path)), "finder", "train")
     tensors, settings = load_weights(file)
     if settings.get("kind") != "finder":
         raise UnreadableFileError(
@@ -315,6 +324,24 @@ def load_finder(
     network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore
     finder = Finder(network, normalisation, facts=facts, device=device)
     return finder if views is None else finder.with_views(views)
+
+
+def finder_path(finder: Path) -> Path:
+    """Where a finder is: the path itself, or that of the package's finder of that name.
+
+    Raises:
+        MissingDataError: Neither is there.
+    """
+    shipped = FOLDER / f"{finder}.safetensors"
+    if finder.exists():
+        return finder
+    if len(finder.parts) == 1 and shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none"
+    raise MissingDataError(
+        f"finder='{finder}' does not exist. Pass a run directory of stronglens train, its "
+        f"{WEIGHTS}, or the name of a finder that comes with stronglens: {known}."
+    )
 
 
 def sigmoid(logits: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -14,12 +14,10 @@ from stronglens.core.errors import UnknownNameError, unknown_name
 from stronglens.core.files import read_json
 from stronglens.core.weights import load_settings
 from stronglens.data.colour_pictures import are_display_values
-from stronglens.data.filters import FAR, band_distance
-from stronglens.finders.finder import FinderFacts, finder_facts
+from stronglens.data.filters import FAR, SAME, band_distance
+from stronglens.finders.finder import FOLDER, FinderFacts, finder_facts
 
-FOLDER = Path(__file__).parent / "weights"
-_SAME = 0.03  # difference of ln(wavelength) below which two bands are one filter
-_FAR_ALONE = 0.7  # and above which the only band of a finder, which knows no colours, is another
+_FAR_ALONE = 0.7  # difference of ln(wavelength) above which even a finder of one band refuses
 _OTHER_PIXELS = math.log(1.7)  # difference of ln(pixel scale) that counts more than wavelengths
 _COARSEST = math.log(2.0)  # largest difference of ln(pixel scale) that resampling bridges
 
@@ -124,5 +122,5 @@ def _misfit(
     may_lack = 1 if facts.takes_missing_bands and len(distances) > 1 else 0
     if n_lacking > may_lack or scale > _COARSEST:
         return None
-    colours = round(math.fsum(d for d in near if d > _SAME), 3)
+    colours = round(math.fsum(d for d in near if d > SAME), 3)
     return -len(near), n_lacking, scale > _OTHER_PIXELS, colours, scale

@@ -15,7 +15,7 @@ from stronglens.data.objects import read_objects
 from stronglens.data.planes import Hints
 from stronglens.data.tile_sources import TileSource, open_tile
 from stronglens.finders.finder import Finder, load_finder
-from stronglens.finders.shipped import FOLDER, choose_finder
+from stronglens.finders.shipped import choose_finder
 from stronglens.scanning.score import Entry
 
 
@@ -42,25 +42,7 @@ class Named:
 
     def load(self, path: Path) -> Finder:
         """Load a finder from a run directory, a file, or by the name it has in the package."""
-        return load_finder(finder_path(path), device=self.device, views=self.views)
-
-
-def finder_path(finder: Path) -> Path:
-    """Where a finder is: the path itself, or that of the package's finder of that name.
-
-    Raises:
-        MissingDataError: Neither is there.
-    """
-    shipped = FOLDER / f"{finder}.safetensors"
-    if finder.exists():
-        return finder
-    if len(finder.parts) == 1 and shipped.is_file():
-        return shipped
-    known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none"
-    raise MissingDataError(
-        f"finder='{finder}' does not exist. Pass a run directory of stronglens train, its "
-        f"weights.safetensors, or the name of a finder that comes with stronglens: {known}."
-    )
+        return load_finder(path, device=self.device, views=self.views)
 
 
 def groups_of_cutouts(

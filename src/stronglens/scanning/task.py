@@ -136,7 +136,7 @@ class Scan(AbstractTask):
         """Return the finder; the images are named row by row in the table."""
         if self.finder is None:
             return {}
-        from stronglens.scanning.choice import finder_path
+        from stronglens.finders.finder import finder_path
 
         return {"finder": finder_path(self.finder)}
 
@@ -204,7 +204,8 @@ class Scan(AbstractTask):
 
     def _with_finder(self) -> "tuple[Scan, str]":
         """Return the task with a finder for its tiles, and why that one where it was chosen."""
-        from stronglens.scanning.choice import finder_of_tiles, finder_path
+        from stronglens.finders.finder import finder_path
+        from stronglens.scanning.choice import finder_of_tiles
 
         if self.finder is not None:
             return dataclasses.replace(self, finder=finder_path(self.finder)), ""

@@ -40,7 +40,7 @@ class Calibrate(AbstractTask):
     execution_options: ClassVar[frozenset[str]] = frozenset({"device"})
 
     finder: Path
-    """Run directory of `train`, or a weights file."""
+    """Run directory of `train`, a weights file, or a name of `stronglens list finders`."""
     data: Path
     """Dataset whose split `calibration`, or else half of whose validation split, is used."""
     method: Literal["temperature", "beta", "isotonic"] = "beta"
@@ -78,7 +78,9 @@ class Calibrate(AbstractTask):
 
     def inputs(self) -> dict[str, Path]:
         """Return finder and dataset."""
-        return {"finder": self.finder, "data": self.data}
+        from stronglens.finders.finder import finder_path
+
+        return {"finder": finder_path(self.finder), "data": self.data}
 
     def work(self, run: RunDirectory) -> CalibrateResult:
         """Calibrate."""

@@ -63,7 +63,9 @@ class Explain(AbstractTask):
 
     def inputs(self) -> dict[str, Path]:
         """Return finder and dataset."""
-        return {"finder": self.finder, "data": self.data}
+        from stronglens.finders.finder import finder_path
+
+        return {"finder": finder_path(self.finder), "data": self.data}
 
     def work(self, run: RunDirectory) -> ExplainResult:
         """Explain."""

@@ -120,8 +120,8 @@ class Train(AbstractTask):
     extra_share: float = 0.25
     """Share of each class of a batch that comes from there."""
     start_from: Path | None = None
-    """Finder whose weights are trained further; its network and scaling stay, and the learning rate
-    is a tenth of the recipe's by default."""
+    """Finder whose weights are trained further, by path or name; its network and scaling stay, and
+    the learning rate is a tenth of the recipe's by default."""
     bands_as: str | None = None
     """Bands of that finder that the dataset's stand for, in order, such as new,g,r,i with "new" for
     one that it does not know."""
@@ -134,7 +134,7 @@ class Train(AbstractTask):
         """Fill in what the network's own recipe and architecture say."""
         from stronglens.finders import networks, own_fit
 
-        if self.start_from is not None and self.start_from.exists():
+        if self.start_from is not None:
             from stronglens.training.starting import starting_settings
 
             bare = replace(self, start_from=None, **starting_settings(self, type(self).network))
@@ -233,7 +233,10 @@ class Train(AbstractTask):
 
     def inputs(self) -> dict[str, Path]:
         """Return the datasets, and the finder from which the training starts if there is one."""
-        named = {"data": self.data, "extra": self.extra, "start_from": self.start_from}
+        from stronglens.finders.finder import finder_path
+
+        start = None if self.start_from is None else finder_path(self.start_from)
+        named = {"data": self.data, "extra": self.extra, "start_from": start}
         return {name: path for name, path in named.items() if path is not None}
 
     def work(self, run: RunDirectory) -> TrainResult:
@@ -275,7 +278,7 @@ class Evaluate(AbstractTask):
     data: Path
     """Dataset with truth; with scores also the challenge's classifications.csv or its folder."""
     finder: Path | None = None
-    """Run directory of `train`, or a weights file."""
+    """Run directory of `train`, a weights file, or a name of `stronglens list finders`."""
     scores: Path | None = None
     """Table of any other code's scores to judge instead: columns object_id and score."""
     split: Literal["train", "validation", "test", "all"] = "test"
@@ -318,7 +321,10 @@ class Evaluate(AbstractTask):
 
     def inputs(self) -> dict[str, Path]:
         """Return finder or scores, and dataset."""
-        judged = {"finder": self.finder, "scores": self.scores}
+        from stronglens.finders.finder import finder_path
+
+        finder = None if self.finder is None else finder_path(self.finder)
+        judged = {"finder": finder, "scores": self.scores}
         return {n: p for n, p in {**judged, "data": self.data}.items() if p is not None}
 
     def work(self, run: RunDirectory) -> EvaluateResult:
@@ -375,7 +381,9 @@ class Audit(AbstractTask):
 
     def inputs(self) -> dict[str, Path]:
         """Return the dataset, and the finder if there is one."""
-        finder = {} if self.finder is None else {"finder": self.finder}
+        from stronglens.finders.finder import finder_path
+
+        finder = {} if self.finder is None else {"finder": finder_path(self.finder)}
         return {"data": self.data, **finder}
 
     def work(self, run: RunDirectory) -> AuditResult:
