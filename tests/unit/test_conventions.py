@@ -90,6 +90,13 @@ def test_position_angles_are_east_of_north():
     assert conventions.position_angle_from_phi(0.0) == pytest.approx(-90.0)
 
 
+@pytest.mark.parametrize("phi", [-1.5, 0.0, 0.7, math.pi / 2])
+def test_angles_come_back_from_position_angles(phi):
+    angle = conventions.position_angle_from_phi(phi)
+    assert conventions.phi_from_position_angle(angle) == pytest.approx(phi)
+    assert conventions.phi_from_position_angle(angle + 180.0) == pytest.approx(phi)
+
+
 def test_a_good_mask_becomes_a_bad_one():
     good = np.array([True, False])
     assert conventions.bad_mask_from_good_mask(good).tolist() == [False, True]

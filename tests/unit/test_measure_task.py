@@ -7,6 +7,7 @@ from measured_toys import SCALE, empty_field, galaxy_alone, lens
 
 from stronglens.core.errors import MissingDataError, OutOfRangeError
 from stronglens.data.catalog import read_table
+from stronglens.measurement.coolest_reading import read_coolest
 from stronglens.measurement.information_floor import fisher_matrix, floor_errors
 from stronglens.measurement.inputs import Given, read_lenses
 from stronglens.measurement.noise_estimate import correlation_factor, estimate_sigma, usual_psf
@@ -117,6 +118,9 @@ def test_a_lens_gets_figures_a_chain_and_a_row(tmp_path):
     assert table["theta_e_16"][0] < table["theta_e"][0] < table["theta_e_84"][0]
     for file in ("model.png", "corner.png", "chain.csv", "record.json", "page.html"):
         assert (tmp_path / "run" / "lens" / file).is_file()
+    model = read_coolest(tmp_path / "run" / "lens" / "coolest.json")
+    assert model.parameters()["theta_e"] == pytest.approx(table["theta_e"][0], rel=0.01)
+    assert model.meta["verdict"] == table["verdict"][0]
     header = (tmp_path / "run" / "lens" / "chain.csv").read_text().splitlines()[0]
     assert header.endswith("probability_weights")
 

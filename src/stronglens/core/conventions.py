@@ -133,6 +133,18 @@ def position_angle_from_phi(phi: Number) -> Number:
     return phi * (180.0 / math.pi) % 180.0 - 90.0
 
 
+def phi_from_position_angle(position_angle: Number) -> Number:
+    """Angle from +x of a position angle; the inverse of `position_angle_from_phi`.
+
+    Args:
+        position_angle: Angle of the major axis, counter-clockwise from +y [deg].
+
+    Returns:
+        Angle of the major axis, counter-clockwise from +x [rad], in (-pi/2, pi/2].
+    """
+    return (90.0 - (90.0 - (position_angle + 90.0)) % 180.0) * (math.pi / 180.0)
+
+
 def circularised_radius(r_eff: Number, q: Number) -> Number:
     """Half-light radius of the circle with the area of the half-light ellipse.
 

@@ -17,6 +17,7 @@ from stronglens.data.inputs import list_inputs
 from stronglens.data.layout import IMAGES
 from stronglens.data.planes import Hints
 from stronglens.data.store import open_dataset
+from stronglens.measurement.coolest_reading import read_coolest
 from stronglens.measurement.lens_image import LensImage
 from stronglens.measurement.noise_estimate import estimate_sigma, usual_psf
 
@@ -62,7 +63,7 @@ def read_lenses(paths: Sequence[Path], given: Given) -> Iterator[LensInput]:
     """Images of lenses from files, folders and datasets, each with what is known about it.
 
     Args:
-        paths: FITS files, folders, patterns or dataset directories.
+        paths: FITS files, folders, patterns, dataset directories or COOLEST files.
         given: What the user says.
 
     Yields:
@@ -71,6 +72,9 @@ def read_lenses(paths: Sequence[Path], given: Given) -> Iterator[LensInput]:
     for path in paths:
         if (path / IMAGES).is_dir():
             yield from _dataset_lenses(path, given)
+            continue
+        if path.suffix.lower() == ".json":
+            yield _coolest_lens(path)
             continue
         for one in list_inputs([path]):
             try:
@@ -160,6 +164,19 @@ def _dataset_lenses(path: Path, given: Given) -> Iterator[LensInput]:
             object_id=str(row if names is None else names[row]), input=f"{path}#{row}", psf=psf,
         )  # fmt: skip
         yield lens_of(cutout, given)
+
+
+def _coolest_lens(path: Path) -> LensInput:
+    """The image of a COOLEST file of any code; its model plays no part."""
+    try:
+        image = read_coolest(path).image
+    except StronglensError as error:
+        return LensInput(path.stem, str(path), failure=str(error))
+    if image is None:
+        return LensInput(path.stem, str(path), failure="the COOLEST file names no image.")
+    if (fault := pixel_fault(image.flux, image.mask)) is not None:
+        return LensInput(image.name, str(path), failure=fault)
+    return LensInput(image.name, str(path), image)
 
 
 def _hints(given: Given) -> Hints:

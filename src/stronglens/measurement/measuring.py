@@ -16,6 +16,7 @@ from stronglens.core.errors import StronglensError
 from stronglens.core.files import write_json
 from stronglens.core.rundir import RunDirectory
 from stronglens.data.catalog import write_fits_table, write_table
+from stronglens.measurement.coolest_export import export_measured
 from stronglens.measurement.csv_tables import write_csv
 from stronglens.measurement.inputs import Given, LensInput, read_lenses
 from stronglens.measurement.lens_record import LensRecord, plain_record, table_of
@@ -58,7 +59,7 @@ def measure_all(task: Measure, run: RunDirectory) -> MeasureResult:
     for entry in tqdm(read_lenses(task.files, given), desc="measure", unit="lens", disable=None):
         measured = measure_one(entry, options, network, task.seed)
         folder = _folder_name(entry.name, folders)
-        _write_lens(run, folder, measured)
+        _write_lens(run, folder, measured, task)
         records.append(measured.record)
         run.log(measured.record.sentence())
         run.progress(n_done=len(records))
@@ -135,8 +136,8 @@ def _folder_name(name: str, taken: dict[str, int]) -> str:
     return numbered
 
 
-def _write_lens(run: RunDirectory, folder: str, measured: Measured) -> None:
-    """Write one object's folder: record, chain, figures and page."""
+def _write_lens(run: RunDirectory, folder: str, measured: Measured, task: Measure) -> None:
+    """Write one object's folder: record, chain, files for other codes, figures and page."""
     path = run.path / folder
     path.mkdir(parents=True, exist_ok=True)
     write_json(path / "record.json", plain_record(measured.record))
@@ -146,6 +147,7 @@ def _write_lens(run: RunDirectory, folder: str, measured: Measured) -> None:
         chain = dict(refined.samples.values)
         chain["probability_weights"] = refined.samples.draws.weights
         write_csv(path / "chain.csv", chain)
+        export_measured(path, measured.entry, measured.record, refined, task)
         figures = draw_lens(path, measured.record, refined)
     write_lens_page(path / "page.html", measured.record, figures)
 

@@ -181,6 +181,17 @@ class PosteriorNetwork:
         save_weights(path, tensors, settings)
 
 
+def posterior_file(path: Path | str | None = None) -> Path:
+    """Weights that `load_posterior` reads.
+
+    Args:
+        path: Run directory or weights file; the network that comes with the package by default.
+    """
+    if path is None:
+        return SHIPPED / "posterior-small.safetensors"
+    return weights_file(Path(path), "posterior", "train-posterior")
+
+
 def load_posterior(
     path: Path | str | None = None, *, device: torch.device | None = None
 ) -> PosteriorNetwork:
@@ -199,11 +210,7 @@ def load_posterior(
         InterruptedRunError: The run there has not finished.
         UnreadableFileError: The weights are of another kind, or of another version.
     """
-    file = (
-        SHIPPED / "posterior-small.safetensors"
-        if path is None
-        else weights_file(Path(path), "posterior", "train-posterior")
-    )
+    file = posterior_file(path)
     tensors, settings = load_weights(file)
     if settings.get("kind") != "posterior":
         raise UnreadableFileError(

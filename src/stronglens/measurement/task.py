@@ -54,7 +54,7 @@ class Measure(AbstractTask):
     positional: ClassVar[tuple[str, ...]] = ("files",)
 
     files: tuple[Path, ...] = ()
-    """FITS files, folders with image, noise and PSF, quoted patterns, or dataset directories."""
+    """FITS files, folders with image, noise and PSF, quoted patterns, datasets, COOLEST files."""
     pixel_scale: float | None = None
     """Side of a pixel, for files whose header does not say [arcsec]."""
     noise: Path | None = None

@@ -130,9 +130,17 @@ def _masses_to_lenstronomy(lens_model: LensModel) -> tuple[list[str], list[list[
     return names, [[keywords for _, keywords in image] for image in zip(*columns, strict=True)]
 
 
-def _sersics_to_lenstronomy(
-    sersics: Sersics, approximation: Approximation
-) -> tuple[list[str], list[list[Keywords]]]:
+def sersic_rows(sersics: Sersics, approximation: Approximation = "exact") -> list[Keywords]:
+    """Components one by one, for a constant b_n of 1.9992 n - 0.3271 as lenstronomy and COOLEST.
+
+    Args:
+        sersics: Components of all images.
+        approximation: How b_n is computed when they are drawn by us.
+
+    Returns:
+        What `core.lenstronomy.sersic_to_lenstronomy` and `core.coolest.sersic_to_coolest` take,
+        component by component, image by image.
+    """
     b_n = sersic_b(sersics.n_sersic, approximation)
     b_theirs = sersic_b(sersics.n_sersic, "linear")
     stretch = (b_theirs / b_n) ** sersics.n_sersic
@@ -141,9 +149,44 @@ def _sersics_to_lenstronomy(
         "r_eff_circ": circularised_radius(sersics.r_eff, sersics.q) * stretch,
     }
     shared = ("n_sersic", "q", "phi", "x_center", "y_center")
-    parameters |= {name: getattr(sersics, name) for name in shared}
+    return _rows(parameters | {name: getattr(sersics, name) for name in shared})
+
+
+def sersics_from_rows(
+    images: Sequence[Sequence[Mapping[str, float]]],
+    dtype: torch.dtype = torch.float64,
+    approximation: Approximation = "exact",
+) -> Sersics:
+    """The inverse of `sersic_rows`.
+
+    Args:
+        images: For every image its components, as many in each.
+        dtype: Precision of the tensors.
+        approximation: How b_n will be computed when they are drawn by us.
+
+    Returns:
+        Components of all images, (batch, component).
+    """
+    if not images or not images[0]:
+        empty = torch.zeros(len(images), 0, dtype=dtype)
+        return Sersics(**{part.name: empty for part in fields(Sersics)})
+    values = {
+        key: torch.tensor([[row[key] for row in image] for image in images], dtype=dtype)
+        for key in images[0][0]
+    }
+    amplitude, radius, n, q = (values.pop(k) for k in ("brightness", "r_eff_circ", "n_sersic", "q"))
+    b_n, b_theirs = sersic_b(n, approximation), sersic_b(n, "linear")
+    r_eff = radius / circularised_radius(torch.ones_like(q), q) * (b_n / b_theirs) ** n
+    unit = Sersics(flux=torch.ones_like(n), r_eff=r_eff, n_sersic=n, q=q, **values)
+    flux = amplitude * torch.exp(b_theirs) / central_brightness(unit, b_n)
+    return Sersics(flux=flux, r_eff=r_eff, n_sersic=n, q=q, **values)
+
+
+def _sersics_to_lenstronomy(
+    sersics: Sersics, approximation: Approximation
+) -> tuple[list[str], list[list[Keywords]]]:
     n, n_component = sersics.flux.shape
-    flat = [sersic_to_lenstronomy(row) for row in _rows(parameters)]
+    flat = [sersic_to_lenstronomy(row) for row in sersic_rows(sersics, approximation)]
     images = [flat[k * n_component : (k + 1) * n_component] for k in range(n)]
     return ["SERSIC_ELLIPSE"] * n_component, images
 
@@ -190,16 +233,8 @@ def _sersics(
 ) -> Sersics:
     """Components of all images, (batch, component)."""
     columns = [
-        _tensors([sersic_from_lenstronomy(name, k) for k in _column(images, i, names)], dtype)
+        [sersic_from_lenstronomy(name, own) for own in _column(images, i, names)]
         for i, name in enumerate(names)
     ]
-    if not columns:
-        empty = torch.zeros(len(images), 0, dtype=dtype)
-        return Sersics(**{part.name: empty for part in fields(Sersics)})
-    values = {key: torch.stack([column[key] for column in columns], dim=1) for key in columns[0]}
-    amplitude, radius, n, q = (values.pop(k) for k in ("brightness", "r_eff_circ", "n_sersic", "q"))
-    b_n, b_theirs = sersic_b(n, approximation), sersic_b(n, "linear")
-    r_eff = radius / circularised_radius(torch.ones_like(q), q) * (b_n / b_theirs) ** n
-    unit = Sersics(flux=torch.ones_like(n), r_eff=r_eff, n_sersic=n, q=q, **values)
-    flux = amplitude * torch.exp(b_theirs) / central_brightness(unit, b_n)
-    return Sersics(flux=flux, r_eff=r_eff, n_sersic=n, q=q, **values)
+    by_image = [list(image) for image in zip(*columns, strict=True)] or [[] for _ in images]
+    return sersics_from_rows(by_image, dtype, approximation)
