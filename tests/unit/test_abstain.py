@@ -128,3 +128,21 @@ def test_too_few_images_and_no_shares_are_refused(finder):
         fit_abstention(finder, flux, ivar, keep=0.99)
     with pytest.raises(OutOfRangeError, match="keep=1"):
         fit_abstention(finder, flux, ivar, keep=1.0)
+
+
+def test_a_missing_band_is_usual_for_a_finder_that_does_without():
+    architecture = Architecture(8, 1, 0.0)
+    bands = ("lsst-g", "lsst-r")
+    facts = FinderFacts(
+        "resnet-small", architecture, bands, 45, 45, 0.18, 30.0, takes_missing_bands=True
+    )
+    network = build_network(facts.network, facts.input_shape, architecture, seed=1)
+    finder = Finder(network, SkyAsinh(), facts=facts)
+    flux, ivar, *_ = (np.repeat(plane, 2, axis=1) for plane in toy_images(300, seed=1)[:2])
+    mask = np.zeros(flux.shape, bool)
+    mask[::5, 1] = True
+    found = fit_abstention(finder, flux, ivar, mask, keep=0.95)
+    unlike, _ = found.unlikeness(finder, flux, ivar, mask)
+    assert np.isfinite([found.threshold, *unlike]).all()
+    mask[:] = True
+    assert np.isinf(found.unlikeness(finder, flux, ivar, mask)[0]).all()

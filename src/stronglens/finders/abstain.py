@@ -117,6 +117,8 @@ class Abstention:
         numbers = _numbers(finder, flux, ivar, mask, self.features)
         names = list(self.usual)
         table = np.stack([self.usual[name].unlikeness(numbers[name]) for name in names])
+        if finder.facts.takes_missing_bands:
+            table[_is_lacking(numbers, names)] = 0.0
         worst = table.argmax(axis=0)
         return table.max(axis=0), np.array(names, dtype=object)[worst]
 
@@ -263,6 +265,13 @@ def _numbers(
         if found is not None:
             numbers["feature_distance"] = law.distance(found)
     return numbers
+
+
+def _is_lacking(numbers: Numbers, names: list[str]) -> Bool[np.ndarray, "number n"]:
+    """Whether a number has no value because its band is missing, other bands being there."""
+    unknown = np.stack([np.isnan(numbers[name]) for name in names])
+    is_share = [name.startswith("bad_share") for name in names]
+    return unknown & ~unknown[is_share].all(axis=0)
 
 
 def _features(
