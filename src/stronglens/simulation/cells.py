@@ -1,6 +1,7 @@
 """Means over the cells of a frame, where values in their middles would be too bright or too faint.
 
-Smooth light needs its second difference only; cells near the centre of a component are split.
+Smooth light needs its second difference only; rays near the centre of a component are split. The
+centres of light that is not lensed are in `cores`.
 """
 
 import math
@@ -21,7 +22,6 @@ NEAR = 3.0
 MOST_CURVED = 0.1
 """Part of lensed light by which the mean over a cell may differ from its middle [-]."""
 _PARTS, _DEPTH = 3, 3  # parts along the side of a ray that is split; times that it may be
-_REACH, _CORE_DEPTH = 2, 5  # cells on each side of a galaxy's central one; times they are split
 _CURVED = 1.0 / 24.0  # of the second difference: mean over a cell less its middle
 
 
@@ -147,57 +147,3 @@ def _found(image: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     place = torch.searchsorted(rows, image).clamp_max(len(rows) - 1)
     own = (rows[place] == image).nonzero()[:, 0]
     return own, place[own]
-
-
-def refine_cores(frames: Float[Tensor, "n band y x"], one: LightLayer, grid: Grid) -> None:
-    """Make the cells around the centres of a layer's components means over them, in place.
-
-    Args:
-        frames: Flux per sub-pixel, averaged already as if it were smooth [pixel units].
-        one: Unlensed light that is in it.
-        grid: Frame.
-    """
-    side, share, power = grid.fine_scale, grid.fine_scale**2, 1
-    for _ in range(_CORE_DEPTH):
-        missing, row, column = _missing(one.component, grid, side)
-        _put(
-            frames,
-            missing[:, None] * (one.flux * share)[..., None, None],
-            one.rows,
-            (row, column, power),
-        )
-        side, share, power = side / _PARTS, share / _PARTS**2, power * _PARTS
-
-
-def _missing(component: LightComponent, grid: Grid, side: float) -> tuple[Tensor, Tensor, Tensor]:
-    """What cells around the centre, of some side, lack of the means of their parts; and where."""
-    reach = torch.arange(-_REACH - 1, _REACH + 2)
-    first = [-0.5 * n * grid.fine_scale for n in grid.fine_shape]
-    row, column = (
-        ((component.parameters[name] - start) / side - 0.5).round().to(torch.int64)[:, None] + reach
-        for name, start in zip(("y_center", "x_center"), first, strict=True)
-    )
-    y, x = (start + (index + 0.5) * side for start, index in zip(first, (row, column), strict=True))
-    plain = component.brightness(x[:, None, :], y[:, :, None])
-    average_cells(plain)
-    # parts of the cells inside, and one more all around
-    part = (torch.arange(_PARTS * (2 * _REACH + 1) + 2) - 0.5) / _PARTS + 0.5
-    fine_x, fine_y = (axis[:, :1] + part * side for axis in (x, y))
-    fine = component.brightness(fine_x[:, None, :], fine_y[:, :, None])
-    average_cells(fine)
-    fine = fine[:, 1:-1, 1:-1]
-    mean = fine.unflatten(2, (-1, _PARTS)).unflatten(1, (-1, _PARTS)).mean(dim=(2, 4))
-    return mean - plain[:, 1:-1, 1:-1], row[:, 1:-1], column[:, 1:-1]
-
-
-def _put(frames: Tensor, light: Tensor, rows: Tensor, where: tuple[Tensor, Tensor, int]) -> None:
-    """Add light of parts to the cells of frames that they are in, but for the border."""
-    row, column = (index.div(where[2], rounding_mode="floor") for index in where[:2])
-    height, width = frames.shape[-2:]
-    # the border is not averaged, so that it stays as it was drawn
-    inside = ((row > 0) & (row < height - 1))[:, :, None]
-    inside = inside & ((column > 0) & (column < width - 1))[:, None]
-    place = row.clamp(0, height - 1)[:, None, :, None], column.clamp(0, width - 1)[:, None, None, :]
-    band = torch.arange(frames.shape[1])[None, :, None, None]
-    index = (rows[:, None, None, None], band, *place)
-    frames.index_put_(index, light * inside[:, None], accumulate=True)

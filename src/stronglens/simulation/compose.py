@@ -15,10 +15,10 @@ from stronglens.simulation.cells import (
     MOST_CURVED,
     average_cells,
     is_near,
-    refine_cores,
     split_rays,
 )
 from stronglens.simulation.convolution import convolve
+from stronglens.simulation.cores import refine_cores
 from stronglens.simulation.render import Grid, observe_planes, pixel_coordinates, render_light
 from stronglens.simulation.scene import Deflectors, Lensing, LightLayer, joined
 from stronglens.simulation.scene_tables import DRAWN

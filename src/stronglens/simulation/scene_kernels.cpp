@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lens_masses.h"
+#include "spread.h"
 #include "thin_out.h"
 #include "vector_math.h"
 
@@ -16,10 +17,8 @@ constexpr float kFaintCell = 2e-4f; // of the peak of the arc: cells below are n
 constexpr float kLargest = 0.45f;   // side of cells from which on all are looked into [arcsec]
 constexpr float kMargin = 1.3f;     // how much farther a cell may reach than its neighbours say
 constexpr float kNear = 3.0f;       // distance from a component, in rays, within which rays are split
-constexpr int64_t kParts = 3;       // parts along the side of a ray that is split
 constexpr int64_t kDepth = 3;       // times that a ray may be split
 constexpr float kCurved = 1.0f / 24.0f;  // of the second difference: mean over a cell less its middle
-constexpr int64_t kCoreReach = 2;   // rays on each side of the central one that are refined
 constexpr int64_t kCoreDepth = 5;   // times that those around the very centre are split
 constexpr float kMostCurved = 0.1f;      // of lensed light that this mean may differ
 
@@ -293,47 +292,49 @@ inline float mean_at(const float* light, int64_t at, int64_t width) {
   return light[at] + kCurved * (around - 4.0f * light[at]);
 }
 
-// What the rays at a component's centre lack of the means over them: five by five are split, then
-// as many of their parts around the centre, and so on.
+// Means over the inner places of a square of them, of light that is smooth there; side of all.
+void means_of(const float* c, float x0, float y0, float size, int64_t side, float* mean) {
+  constexpr int64_t kSide = kMostPlaces + 2, kMost = (kSide * kSide + kLanes) / kLanes * kLanes;
+  float x[kMost], y[kMost], light[kMost];
+  for (int64_t j = 0, at = 0; j < side; ++j) {
+    for (int64_t i = 0; i < side; ++i, ++at) x[at] = x0 + i * size, y[at] = y0 + j * size;
+  }
+  const int64_t n = padded(side * side);
+  for (int64_t at = side * side; at < n; ++at) x[at] = x0, y[at] = y0;
+  shine(c, x, y, nullptr, n, light);
+  for (int64_t j = 1; j < side - 1; ++j) {
+    for (int64_t i = 1; i < side - 1; ++i) *mean++ = mean_at(light, j * side + i, side);
+  }
+}
+
+// What cells around a component's centre lack of the means over them: five by five are split, then as
+// many of their parts around the centre, and so on.
 void refine_core(Picture& p, int64_t k) {
-  constexpr int64_t kSide = 2 * kCoreReach + 3, kFine = kParts * (kSide - 2) + 2;
   const float* c = p.component(k);
-  constexpr int64_t kMost = (kFine * kFine + kLanes) / kLanes * kLanes;
-  float x[kMost], y[kMost], fine[kMost], plain[kMost], size = p.scale, share = 1.0f;
-  int64_t power = 1;
-  for (int64_t depth = 0; depth < kCoreDepth; ++depth, power *= kParts, size /= kParts) {
-    // where the frame begins, in parts, and the first of those around the centre
-    const float left = -0.5f * p.width * p.scale, top = -0.5f * p.height * p.scale;
-    const int64_t column = std::lrint((c[0] - left) / size - 0.5f) - kCoreReach - 1;
-    const int64_t row = std::lrint((c[1] - top) / size - 0.5f) - kCoreReach - 1;
-    const float x0 = left + (column + 0.5f) * size, y0 = top + (row + 0.5f) * size;
-    for (int64_t i = 0; i < padded(kSide * kSide); ++i) {
-      x[i] = x0 + (i % kSide) * size;
-      y[i] = y0 + (i / kSide) * size;
+  const float left = -0.5f * p.width * p.scale, top = -0.5f * p.height * p.scale;
+  const float middle_x = (c[0] - left) / p.scale, middle_y = (c[1] - top) / p.scale;
+  auto first = [](float middle) { return std::lrint(middle - 0.5f) - kCoreReach - 1; };
+  const int64_t column = first(middle_x), row = first(middle_y);
+  float parts[kMostPlaces * kMostPlaces], plain[kAround * kAround], cells[kAround * kAround] = {};
+  float size = p.scale, share = 1.0f;
+  for (int64_t depth = 0, power = 1; depth < kCoreDepth; ++depth, power *= kParts) {
+    const int64_t i = first(middle_x * power), j = first(middle_y * power), n = kAround - 2;
+    means_of(c, left + (i + 0.5f) * size, top + (j + 0.5f) * size, size, kAround, plain);
+    const Axis rows(j + 1, n, power, middle_y, row), columns(i + 1, n, power, middle_x, column);
+    put(rows, columns, plain, -share, depth > 0, cells);
+    share /= kParts * kParts, size /= kParts;
+    const int64_t fine_i = (i + 1) * kParts, fine_j = (j + 1) * kParts, fine = power * kParts;
+    means_of(c, left + (fine_i - 0.5f) * size, top + (fine_j - 0.5f) * size, size, kMostPlaces + 2, parts);
+    const Axis fine_rows(fine_j, kMostPlaces, fine, middle_y, row);
+    const Axis fine_columns(fine_i, kMostPlaces, fine, middle_x, column);
+    put(fine_rows, fine_columns, parts, share, true, cells);
+  }
+  for (int64_t at = 0; at < kAround * kAround; ++at) {
+    const int64_t to_row = row + at / kAround, to_column = column + at % kAround;
+    if (to_row < 1 || to_row > p.height - 2 || to_column < 1 || to_column > p.width - 2) continue;
+    for (int64_t band = 0; band < p.n_bands; ++band) {
+      p.plane(band)[to_row * p.width + to_column] += p.flux(k, band) * cells[at];
     }
-    shine(c, x, y, nullptr, padded(kSide * kSide), plain);
-    for (int64_t i = 0; i < padded(kFine * kFine); ++i) {
-      x[i] = x0 + ((i % kFine - 0.5f) / kParts + 0.5f) * size;
-      y[i] = y0 + ((i / kFine - 0.5f) / kParts + 0.5f) * size;
-    }
-    shine(c, x, y, nullptr, padded(kFine * kFine), fine);
-    for (int64_t j = 1; j < kSide - 1; ++j) {
-      for (int64_t i = 1; i < kSide - 1; ++i) {
-        const int64_t to_row = (row + j) / power, to_column = (column + i) / power;
-        if (row + j < power || column + i < power) continue;
-        if (to_row >= p.height - 1 || to_column >= p.width - 1) continue;
-        float sum = 0.0f;
-        for (int64_t part = 0; part < kParts * kParts; ++part) {
-          const int64_t below = (j - 1) * kParts + 1 + part / kParts;
-          sum += mean_at(fine, below * kFine + (i - 1) * kParts + 1 + part % kParts, kFine);
-        }
-        const float missing = sum / (kParts * kParts) - mean_at(plain, j * kSide + i, kSide);
-        for (int64_t band = 0; band < p.n_bands; ++band) {
-          p.plane(band)[to_row * p.width + to_column] += p.flux(k, band) * share * missing;
-        }
-      }
-    }
-    share /= kParts * kParts;
   }
 }
 

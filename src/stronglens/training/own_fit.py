@@ -3,7 +3,6 @@
 Networks are trained by the loop in `fit.py`.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from stronglens.finders import Finder, FitData
 from stronglens.finders.networks import OwnFit
 from stronglens.training.batches import Batch, Batches, StoredBatches
 from stronglens.training.fit import Hooks, Problem
-from stronglens.training.journal import Means, Memory, Row, write_history
+from stronglens.training.journal import Clock, Means, Memory, Row, write_history
 
 
 def fit_at_once(
@@ -36,9 +35,10 @@ def fit_at_once(
     """
     images, label = all_images(problem.training)
     data = FitData(images, label, finder.normalisation.keeps_flux, seed)
-    began = time.perf_counter()
+    clock = Clock()
+    clock.start()
     chosen = fit(finder.network, data)
-    seconds = time.perf_counter() - began
+    seconds = clock.seconds
     finder.facts = replace(finder.facts, training={"fit": chosen})
     row: Row = {"epoch": 1, **_mean_figures(finder.network, problem.figures, problem.training)}
     validation = _mean_figures(finder.network, problem.figures, problem.validation)
