@@ -19,7 +19,7 @@ from stronglens.finders.finder import FOLDER, FinderFacts, finder_facts
 
 _FAR_ALONE = 0.7  # difference of ln(wavelength) above which even a finder of one band refuses
 _OTHER_PIXELS = math.log(1.7)  # difference of ln(pixel scale) that counts more than wavelengths
-_COARSEST = math.log(2.0)  # largest difference of ln(pixel scale) that resampling bridges
+_COARSEST, _FINEST = math.log(2.0), math.log(2.5)  # that of coarser and of finer pixels at most
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def choose_finder(
 
     Every band of the finder must be in the image, or one within 20 % of its wavelength; a finder
     that was trained on images that lack a band does without one of several, and a finder of one
-    band takes any within a factor of two. Pixels may differ by a factor of two. Pictures stretched
-    for eyes only suit finders of pictures. Among those that suit, more bands are better than
-    fewer, then none lacking, then a pixel scale within a factor of 1.7, then the nearer
-    wavelengths, then the nearer pixel scale.
+    band takes any within a factor of two. Pixels may be coarser by a factor of two, or finer by
+    2.5. Pictures stretched for eyes only suit finders of pictures. Among those that suit, more
+    bands are better than fewer, then none lacking, then a pixel scale within a factor of 1.7, then
+    the nearer wavelengths, then the nearer pixel scale.
 
     Args:
         bands: Bands of the image.
@@ -114,13 +114,14 @@ def _misfit(
     """Order of preference, smallest first; None where the finder cannot be used."""
     if are_display_values(facts.bands) != are_display_values(bands):
         return None
-    scale = 0.0 if pixel_scale is None else abs(math.log(pixel_scale / facts.pixel_scale))
+    coarser = 0.0 if pixel_scale is None else math.log(pixel_scale / facts.pixel_scale)
     distances = [band_distance(wanted, bands) for wanted in facts.bands]
     far = _FAR_ALONE if len(distances) == 1 else FAR
     near = [distance for distance in distances if distance <= far]
     n_lacking = len(distances) - len(near)
     may_lack = 1 if facts.takes_missing_bands and len(distances) > 1 else 0
-    if n_lacking > may_lack or scale > _COARSEST:
+    if n_lacking > may_lack or not -_FINEST <= coarser <= _COARSEST:
         return None
     colours = round(math.fsum(d for d in near if d > SAME), 3)
+    scale = abs(coarser)
     return -len(near), n_lacking, scale > _OTHER_PIXELS, colours, scale
