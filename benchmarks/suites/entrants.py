@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from suites.looking import suits
 from suites.settings import OURS, Training
 
 from stronglens.core.errors import StronglensError
@@ -22,8 +23,8 @@ from stronglens.core.task import load_result
 from stronglens.core.weights import weights_file
 from stronglens.data.catalog import read_table, write_table
 from stronglens.data.layout import TRUTH, ImageFacts
-from stronglens.finders.finder import Finder, load_finder
-from stronglens.finders.networks import networks, own_fit
+from stronglens.finders.finder import load_finder
+from stronglens.finders.networks import own_fit
 from stronglens.finders.shipped import shipped_finders
 from stronglens.training.journal import Clock
 from stronglens.training.task import Train, TrainResult
@@ -153,28 +154,10 @@ def existing(facts: ImageFacts, given: Sequence[str], only: Sequence[str]) -> li
         if only and one.kind == SHIPPED and one.name.split(" ")[0] not in only:
             continue
         finder = load_finder(one.weights or "")
-        if bands_for(finder, facts) is not None:
+        if suits(finder, facts):
             n = sum(weight.numel() for weight in finder.network.parameters())
             suited.append(replace(one, n_parameters=n))
     return suited
-
-
-def bands_for(finder: Finder, facts: ImageFacts) -> list[int] | None:
-    """Indices of the bands that a finder wants; None where it does not suit the images."""
-    wanted = finder.facts
-    if any(band not in facts.bands for band in wanted.bands):
-        return None
-    if abs(wanted.pixel_scale / facts.pixel_scale - 1) > 0.01:
-        return None
-    is_large = facts.height >= wanted.height and facts.width >= wanted.width
-    if not is_large and not wanted.any_size:
-        return None
-    return [facts.bands.index(band) for band in wanted.bands]
-
-
-def known_networks(names: Sequence[str]) -> list[str]:
-    """Return those names that are no registered network: finders to be looked for elsewhere."""
-    return [name for name in names if name not in networks.names()]
 
 
 def _run_all(tasks: dict[str, tuple[Train, Path]], workers: int) -> dict[str, Entrant]:

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from suites.drawing import Drawer, arcs_of, digest, truth_of
-from suites.entrants import Entrant, bands_for
+from suites.entrants import Entrant
+from suites.looking import logits_of
 from suites.oracle import oracle_scores
 from tqdm import tqdm
 
 from stronglens.core.files import atomic_path
 from stronglens.data.catalog import read_metadata, read_table, write_table
-from stronglens.data.layout import ImageFacts, Images
 from stronglens.finders.finder import Finder, load_finder
 from stronglens.simulation.simulated_set import ObservedBlock
 
@@ -142,39 +142,6 @@ def join(parts: Sequence[Scored]) -> Scored:
         {key: np.concatenate([part.scores[key] for part in parts]) for key in first.scores},
         tuple(text for part in parts for text in part.digests),
     )
-
-
-def logits_of(finder: Finder, images: Images, facts: ImageFacts) -> np.ndarray:
-    """Logits of a block; bands are picked by name, and the middle is cut where a finder wants less.
-
-    Args:
-        finder: A finder that suits the images.
-        images: The images.
-        facts: Their bands and pixels.
-    """
-    bands = bands_for(finder, facts)
-    if bands is None:
-        raise ValueError(f"{finder!r} does not suit images of {','.join(facts.bands)}.")
-    rows = middle(facts.height, finder.facts.height, is_free=finder.facts.any_size)
-    columns = middle(facts.width, finder.facts.width, is_free=finder.facts.any_size)
-    planes = (images.flux, images.ivar, images.mask)
-    seen = [None if p is None else p[:, bands, rows, columns] for p in planes]
-    return finder.logits(*seen, batch_size=64)  # type: ignore[arg-type]
-
-
-def middle(n: int, wanted: int, *, is_free: bool) -> slice:
-    """Pixels that a finder sees along an axis, the centre staying where it was.
-
-    Args:
-        n: Pixels there are.
-        wanted: Pixels of a training image.
-        is_free: Whether other sizes will do.
-    """
-    if n <= wanted:
-        return slice(0, n)
-    size = wanted - (n - wanted) % 2 if is_free else wanted
-    first = (n - size) // 2
-    return slice(first, first + size)
 
 
 def _worked(job: Job, blocks: list[int], workers: int):  # noqa: ANN202 - yields done blocks

@@ -9,12 +9,13 @@ import torch
 from fits_toys import finder
 from suites import figures, running
 from suites.drawing import Drawer, blurred, digest, truth_of, without_a_band
-from suites.entrants import GIVEN, Entrant, bands_for, without_family
+from suites.entrants import GIVEN, Entrant, without_family
 from suites.figures import carried_to, figures_of, kinds_of, thresholds_of
+from suites.looking import logits_of, middle, suits, target_of
 from suites.oracle import oracle_scores
 from suites.pages import page
 from suites.running import Options, compared_with_frozen, identity, run_suite
-from suites.scoring import ORACLE, logits_of, middle
+from suites.scoring import ORACLE
 from suites.settings import (
     FULL,
     LOOK_ALIKES,
@@ -156,8 +157,27 @@ def test_a_finder_sees_its_own_bands_and_the_middle_of_the_image():
         found, small.logits(images.flux[:, 1:, 10:54, 9:54]), rtol=1e-4, atol=1e-5
     )
     assert middle(40, 45, is_free=True) == slice(0, 40)
-    assert bands_for(small, replace(facts, bands=("kids-u",))) is None
-    assert bands_for(small, replace(facts, pixel_scale=0.2)) is None
+    assert suits(small, facts)
+    assert not suits(small, replace(facts, bands=("kids-u",)))
+    assert not suits(small, replace(facts, pixel_scale=0.09))
+
+
+def test_a_finder_of_other_pixels_sees_them_on_its_own_with_the_same_flux():
+    small = finder()
+    facts = ImageFacts(("lsst-g",), 0.12, 27.0, 64, 72)
+    # 64 pixels of 0.12 arcsec hold 42 of 0.18, and 72 of them all 45
+    target = target_of(small.facts, facts)
+    assert (target.height, target.width) == (42, 45)
+    assert suits(small, facts)
+    flux = np.zeros((2, 1, 64, 72), np.float32)
+    flux[:, :, 28:36, 32:40] = 3.0
+    flux += np.random.default_rng(4).normal(0, 0.01, flux.shape).astype(np.float32)
+    seen = {}
+    small.logits = lambda *planes, **_: seen.update(zip("fim", planes, strict=True))
+    logits_of(small, Images(flux, np.ones_like(flux), np.zeros(flux.shape, bool)), facts)
+    assert seen["f"].shape == (2, 1, 42, 45)
+    # a unit of zero point 30 is 3 magnitudes fainter than one of 27
+    np.testing.assert_allclose(seen["f"].sum(axis=(1, 2, 3)), 192 * 10**1.2, rtol=0.01)
 
 
 def test_thresholds_of_one_set_are_judged_on_another():
