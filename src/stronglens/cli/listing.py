@@ -157,10 +157,27 @@ def finders() -> Rows:
             "bands": list(facts.bands),
             "pixel_scale": facts.pixel_scale,
             "input": f"{len(facts.bands)}x{facts.height}x{facts.width}",
-            "auroc": card.get("metrics", {}).get("auroc", {}).get("value", ""),
+            "auroc": _figure(card, "auroc"),
+            "tpr_at_fpr_0.01": _figure(card, "tpr_at_fpr_0.01"),
+            "tested_on": _tested_on(card),
+            "for": card.get("validity", ""),
         }
         for name, facts, card in found
     ]
+
+
+def _figure(card: dict[str, Any], name: str) -> str:
+    """Return a figure of a finder's card with its interval; "" where there is none."""
+    figure = card.get("metrics", {}).get(name, {})
+    if "value" not in figure:
+        return ""
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def _tested_on(card: dict[str, Any]) -> str:
+    """Return on how many images that was measured."""
+    test = card.get("test_data")
+    return f"{test['n_lens']:,} lenses, {test['n'] - test['n_lens']:,} others" if test else ""
 
 
 LISTS: dict[str, Callable[[], Rows]] = {

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from stronglens.core.errors import StronglensError, WrongShapeError
+from stronglens.data.colour_pictures import are_display_values
 from stronglens.data.cutout import Cutout, fault
 from stronglens.data.fits import object_name
 from stronglens.data.objects import read_objects
@@ -96,6 +97,7 @@ def prepared_cutout(cutout: Cutout, finder: Finder, options: ScoreOptions) -> En
         options: How its bands are chosen and what may be missing.
     """
     facts = finder.facts
+    cutout = _with_scale(cutout, facts)
     target, smaller = _target(facts, cutout)
     entry = Entry(cutout.object_id, cutout.input, ra=cutout.ra, dec=cutout.dec)
     try:
@@ -143,6 +145,17 @@ def has_noise(
     """Whether every band that is there has a noise map."""
     known = (ivar > 0).any(axis=(-2, -1)) | mask.all(axis=(-2, -1))
     return np.asarray(known.all(axis=-1))
+
+
+def _with_scale(cutout: Cutout, facts: FinderFacts) -> Cutout:
+    """A picture whose pixel scale nobody states, taken for one of the finder's own, with a remark.
+
+    A finder of pictures was trained on enlarged ones too; an image in flux must state its scale.
+    """
+    if cutout.pixel_scale > 0 or not are_display_values(facts.bands):
+        return cutout
+    remark = f'pixel scale not known; taken for {facts.pixel_scale:.3g}" (--pixel-scale says it)'
+    return replace(cutout, pixel_scale=facts.pixel_scale, remarks=(*cutout.remarks, remark))
 
 
 def _target(facts: FinderFacts, cutout: Cutout) -> tuple[Target, tuple[str, ...]]:
