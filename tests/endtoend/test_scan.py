@@ -2,15 +2,19 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.table import Table
 from fits_toys import RMS, finder, galaxy, wcs_header, write, write_extensions
+from PIL import Image
 
 from stronglens.cli.main import main
 from stronglens.core.errors import MissingDataError, OutOfRangeError, StaleCheckpointError
 from stronglens.data.catalog import read_metadata, read_table
+from stronglens.finders import Finder
+from stronglens.finders.calibrate import Calibration
 from stronglens.scanning.rank import COLUMNS
 from stronglens.scanning.task import Scan
 
@@ -222,3 +226,26 @@ def test_directory_of_another_run_is_left_alone(tmp_path, weights, good):
     Scan(files=(good[0],), finder=weights).run(tmp_path / "scan")
     with pytest.raises(StaleCheckpointError, match="other settings"):
         Scan(files=(good[1],), finder=weights).run(tmp_path / "scan")
+
+
+def test_a_picture_of_unknown_scale_is_taken_for_the_finders_and_an_image_is_not(tmp_path):
+    finder(bands=("rgb-r", "rgb-g", "rgb-b")).save(tmp_path / "weights.safetensors")
+    grey = np.clip(40 * galaxy(seed=1), 0, 255).astype(np.uint8)
+    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(tmp_path / "picture.png")
+    scan = Scan(files=(tmp_path / "picture.png",), finder=tmp_path / "weights.safetensors")
+    assert scan.run(tmp_path / "scan").n_ok == 1
+    table = read_table(tmp_path / "scan" / "candidates.parquet")
+    assert 'pixel scale not known; taken for 0.18"' in table["reason"][0]
+
+
+def test_probabilities_come_with_a_calibrated_finder(tmp_path, good):
+    plain = finder()
+    calibration = Calibration("beta", (1.0, 1.0, 0.0), 0.5, 100, 100)
+    facts = replace(plain.facts, calibration=calibration.to_record())
+    Finder(plain.network, plain.normalisation, facts=facts).save(tmp_path / "weights.safetensors")
+    Scan(files=tuple(good), finder=tmp_path / "weights.safetensors", prevalence=0.01).run(
+        tmp_path / "scan"
+    )
+    table = read_table(tmp_path / "scan" / "candidates.parquet")
+    odds = table["score"] / (1 - table["score"]) * 0.01 / 0.99
+    np.testing.assert_allclose(table["p_lens"], odds / (1 + odds), rtol=1e-4)
