@@ -4,10 +4,10 @@
 
 The recipe src/stronglens/finders/weights/NAME.toml has three tables: [simulate] and [train] are
 settings of those tasks, [card] says in words what the finder is for; start_from names another
-recipe, whose finder must be there. [further] has other settings of [train] for a second training
-that goes on from the first; [extra] simulates a second set that is mixed in, painted on real
-images, say. Images for validation, scaling and calibration, and others for the test, are simulated
-and kept under --runs; an interrupted run goes on where it stopped.
+recipe, whose finder must be there. A fourth, [extra], simulates a second set that is mixed in,
+painted on real images, say. Images for validation, scaling and calibration, and others for the
+test, are simulated and kept under --runs; an interrupted run goes on where it stopped. A finder
+whose name ends in -first is only for others to start from, and not put into the package.
 """
 
 import argparse
@@ -45,9 +45,7 @@ def run(task: AbstractTask, out: Path) -> None:
 def card(name: str, recipe: dict[str, Any], runs: Path) -> dict[str, Any]:
     """Return what the finder was trained on and what it reached."""
     results = {part: _json(runs / part / "result.json") for part in ("data", "test")}
-    trained = [_json(runs / "finder" / "result.json")]
-    if "further" in recipe:
-        trained.append(_json(runs / "further" / "result.json"))
+    trained = _json(runs / "finder" / "result.json")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -59,10 +57,8 @@ def card(name: str, recipe: dict[str, Any], runs: Path) -> dict[str, Any]:
         "commit": commit,
         "torch": metadata.version("torch"),
         "training": {
-            "network": trained[0]["network"],
-            "n_parameters": trained[0]["n_parameters"],
-            "epochs": sum(one["epochs"] for one in trained),
-            "seconds": sum(one["seconds"] for one in trained),
+            key: trained[key]
+            for key in ("network", "n_parameters", "epochs", "best_epoch", "seconds")
         },
         "started_from": recipe["train"].get("start_from"),
         "validation_data": results["data"]["content_hash"],
@@ -96,14 +92,8 @@ def make(name: str, runs: Path, *, minutes: float | None, workers: int) -> Path:
         settings["start_from"] = str(runs / settings["start_from"] / "finder")
     if minutes is not None:
         settings["max_minutes"] = minutes
-    finder = here / "finder"
-    run(Train.from_dict(settings, "train"), finder)
-    if "further" in recipe:
-        more = {**settings, **recipe["further"], "start_from": str(finder)}
-        more.pop("bands_as", None)
-        finder = here / "further"
-        run(Train.from_dict(more, "further"), finder)
-    run(Calibrate(finder=finder, data=here / "data"), here / "calibrated")
+    run(Train.from_dict(settings, "train"), here / "finder")
+    run(Calibrate(finder=here / "finder", data=here / "data"), here / "calibrated")
     run(Evaluate(finder=here / "calibrated", data=here / "test", split="all"), here / "report")
     return here / "calibrated" / "weights.safetensors"
 
@@ -118,6 +108,8 @@ def main() -> None:
     options = parser.parse_args()
     name, runs = options.name, options.runs
     weights = make(name, runs, minutes=options.minutes, workers=options.workers)
+    if name.endswith("-first"):
+        return
     if weights.stat().st_size > MOST_BYTES:
         raise StaleCheckpointError(f"{weights} has more than {MOST_BYTES:,} bytes; make it small.")
     shutil.copyfile(weights, FOLDER / f"{name}.safetensors")
