@@ -205,4 +205,6 @@ def _table(rows: Rows) -> list[str]:
 def _cell(value: Any) -> str:  # noqa: ANN401 - any cell
     if isinstance(value, list):
         return ",".join(item["name"] if isinstance(item, dict) else str(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
