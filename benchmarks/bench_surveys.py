@@ -7,10 +7,12 @@ costs beside what training on the same images costs, both by processor time of o
 turns: three bands of LSST, four of KiDS, and with --tile the same four painted on real images.
 
 Run it: python benchmarks/bench_surveys.py --n 10000 [--surveys lsst-y10 euclid-vis] [--workers 2]
+        python benchmarks/bench_surveys.py --only-audit [--surveys ...]
         python benchmarks/bench_surveys.py --only-job --tile FOLDER [--stop-column 1100]
 """
 
 import argparse
+import json
 import subprocess
 import tempfile
 import time
@@ -98,7 +100,26 @@ def audit_of(name: str, n: int) -> dict[str, Any]:
             Path(folder) / "data"
         )
         result = Audit(data=data.path).run(Path(folder) / "audit")
-    return {"worst_auroc": result.worst_auroc, "worst": result.worst}
+        report = json.loads((result.path / "audit.json").read_text(encoding="utf-8"))
+    return {"worst_auroc": result.worst_auroc, "worst": result.worst, "report": report}
+
+
+def audit_line(name: str, n: int) -> str:
+    """Audit images of a survey and return a row: the largest figure of every split."""
+    report = audit_of(name, n)["report"]
+    cells = [name, f"{n:,}"]
+    for split, entries in report["tricks"].items():
+        worst = max(entries, key=lambda trick: trick["auroc"])
+        found = f"{worst['auroc']:.3f} ± {worst['error']:.3f} ({worst['name']})"
+        cells.append(f"{found}, {report['n'][split]:,}")
+    return f"| {' | '.join(cells)} |"
+
+
+def print_audits(names: list[str], n: int) -> None:
+    """Audit images of surveys and print a table, row by row."""
+    print("| survey | images | train | validation | test |", "|---" * 5 + "|", sep="\n")
+    for name in names:
+        print(audit_line(name, n), flush=True)
 
 
 def jobs(tile: Path | None, stop_column: int | None) -> dict[str, Simulate]:
@@ -191,6 +212,7 @@ def main() -> None:
     parser.add_argument("--tile", type=Path, default=None, help="real images in u, g, r, i")
     parser.add_argument("--stop-column", type=int, default=None, help="columns used end here")
     parser.add_argument("--turns", type=int, default=3, help="times the jobs that count are timed")
+    parser.add_argument("--only-audit", action="store_true", help="audit and do nothing else")
     parser.add_argument("--only-job", action="store_true", help="time those and nothing else")
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
@@ -201,6 +223,9 @@ def main() -> None:
         print(text)
         return
     names = options.surveys or [name for name in surveys.names() if name != "lsst-deck"]
+    if options.only_audit:
+        print_audits(names, min(options.n, MOST_AUDITED))
+        return
     cache = Path("runs") / "bench-surveys" / f"{commit()}-{options.n}"
     cache.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
