@@ -30,12 +30,13 @@ def draw(stage: Stage) -> LookAlike:
         fluxes.append(star_flux(-2.5 * np.log10(share[k]), stage.filters, rng))
     unresolved = rng.uniform(0.2, 0.6, n)[:, None]
     total = np.sum(fluxes, axis=0)
-    scale = (1 - unresolved) * as_bright(total, stage.light()) / total
+    whole = as_bright(total, stage.light())
+    scale = (1 - unresolved) * whole / total
     stars = (
         layer("gaussian", shape, flux * scale, stage.rows)
         for shape, flux in zip(places, fluxes, strict=True)
     )
     haze = draw_shapes(size, stage.center, rng) | {"q": rng.uniform(0.8, 1.0, n)}
     haze["n_sersic"] = rng.uniform(1.0, 3.0, n)
-    around = layer("sersic", haze, stage.light() * unresolved, stage.rows)
+    around = layer("sersic", haze, whole * unresolved, stage.rows)
     return LookAlike((*stars, around), replaces_deflector=True)
