@@ -4,13 +4,15 @@ One command simulates images of every registered survey, in up to three bands, a
 to benchmarks/results/surveys.md. Images are checked block by block and not kept; the audit of the
 first ones is that of `stronglens audit`. The last section is the job that counts: what simulating
 costs beside what training on the same images costs, both by processor time of one core, taken in
-turns.
+turns: three bands of LSST, four of KiDS, and with --tile the same four painted on real images.
 
 Run it: python benchmarks/bench_surveys.py --n 10000 [--surveys lsst-y10 euclid-vis] [--workers 2]
-        python benchmarks/bench_surveys.py --only-job [--job lsst-y10]
+        python benchmarks/bench_surveys.py --only-audit [--surveys ...]
+        python benchmarks/bench_surveys.py --only-job --tile FOLDER [--stop-column 1100]
 """
 
 import argparse
+import json
 import subprocess
 import tempfile
 import time
@@ -26,6 +28,7 @@ import torch
 
 from stronglens.data.store import open_dataset
 from stronglens.finders.networks import networks
+from stronglens.simulation.canvas import Canvas
 from stronglens.simulation.imperfections import Artefacts
 from stronglens.simulation.lookalikes import bright_star
 from stronglens.simulation.simulated_set import BLOCK, STACK
@@ -35,8 +38,10 @@ from stronglens.training.task import Audit, Train
 
 RESULTS = Path(__file__).parent / "results"
 MOST_BANDS = 3
+FOUR_BANDS = ("kids-u", "kids-g", "kids-r", "kids-i")
 LARGEST = 340  # side of the images here: the sharpest survey's 10 arcsec [pixel]
 MOST_AUDITED = 2000  # images kept for the audit of a survey
+MOST_SHOWN = 4  # figures of an audit that are shown
 JOB_IMAGES = 1000  # images simulated and trained on in each turn of the job that counts
 
 
@@ -96,13 +101,40 @@ def audit_of(name: str, n: int) -> dict[str, Any]:
             Path(folder) / "data"
         )
         result = Audit(data=data.path).run(Path(folder) / "audit")
-    return {"worst_auroc": result.worst_auroc, "worst": result.worst}
+        report = json.loads((result.path / "audit.json").read_text(encoding="utf-8"))
+    return {"worst_auroc": result.worst_auroc, "worst": result.worst, "report": report}
 
 
-def job_that_counts(name: str, turns: int = 3) -> str:
-    """Time simulation and training of the same images in turns, and return a section."""
+def audit_line(name: str, n: int) -> str:
+    """Audit images of a survey and return a row: the largest figures of all splits."""
+    tricks = audit_of(name, n)["report"]["tricks"]
+    found = [(own["auroc"], own["error"], s, own["name"]) for s in tricks for own in tricks[s]]
+    largest = sorted(found, reverse=True)[:MOST_SHOWN]
+    cells = [f"{area:.3f} ± {error:.3f} ({s}: {own})" for area, error, s, own in largest]
+    return f"| {' | '.join((name, f'{n:,}', *cells))} |"
+
+
+def print_audits(names: list[str], n: int) -> None:
+    """Audit images of surveys and print a table, row by row."""
+    print("| survey | images | largest AUROC | next | next | next |", "|---" * 6 + "|", sep="\n")
+    for name in names:
+        print(audit_line(name, n), flush=True)
+
+
+def jobs(tile: Path | None, stop_column: int | None) -> dict[str, Simulate]:
+    """Return the tasks of the jobs that count, by what is said of them."""
+    three = task_of("lsst-y10")
+    four = Simulate(survey="kids-dr4", bands=FOUR_BANDS, size=three.size, seed=11)
+    found = {"simulated": three, "simulated, four bands": four.resolved()}
+    if tile is not None:
+        canvas = Canvas(tile=tile, stop_column=stop_column)
+        found["painted on real images, four bands"] = replace(four, canvas=canvas).resolved()
+    return {name: replace(task, planes=False, n=JOB_IMAGES) for name, task in found.items()}
+
+
+def job_that_counts(task: Simulate, turns: int) -> str:
+    """Time simulation and training of the same images in turns, and return a row."""
     torch.set_num_threads(1)
-    task = replace(task_of(name), planes=False, n=JOB_IMAGES)
     plan = task.plan()
     plan.draw(0, (STACK,))
     simulated, trained = [], []
@@ -125,15 +157,29 @@ def job_that_counts(name: str, turns: int = 3) -> str:
     draws, passes = np.median(simulated), np.median(trained)
     ratio = np.median(np.array(simulated) / np.array(trained))
     epochs = networks.facts("resnet-small")["recipe"].epochs
-    bands = ", ".join(task.bands)
-    return (
-        f"## The job that counts\n\n{name}, {bands}, {task.size} pixels, processor time of one "
-        f"core, medians of {turns} turns in which both were timed one after the other: "
-        f"{1 / draws:.0f} images/s drawn (writing not included), {1 / passes:.0f} images/s in a "
-        f"pass of `resnet-small` over its training images. Simulating an image costs "
-        f"{ratio:.2f} of a pass over it, and {ratio / epochs:.1%} of the {epochs} epochs of the "
-        "recipe.\n"
+    cells = (f"{task.survey}", ", ".join(task.bands), f"{task.size}")
+    rates = (f"{1 / draws:.0f}", f"{1 / passes:.0f}", f"{ratio:.2f}", f"{ratio / epochs:.1%}")
+    return " | ".join((*cells, *rates))
+
+
+def section(tasks: dict[str, Simulate], turns: int) -> str:
+    """Return the table of the jobs that count."""
+    head = (
+        "| job | survey | bands | side | images/s drawn | images/s in a pass of `resnet-small` | "
     )
+    head += "drawing over a pass | drawing over the recipe's epochs |"
+    rows = [f"| {name} | {job_that_counts(task, turns)} |" for name, task in tasks.items()]
+    return (
+        f"## The job that counts\n\nCommit {commit()}, processor time of one core, medians of "
+        f"{turns} turns in which both were timed one after the other; writing is not included.\n\n"
+        f"{head}\n{'|---' * 8}|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def commit() -> str:
+    """Return the commit that is measured."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def line(row: dict[str, Any]) -> str:
@@ -162,21 +208,24 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10_000, help="images of each survey")
     parser.add_argument("--surveys", nargs="+", default=None)
     parser.add_argument("--workers", type=int, default=1, help="surveys checked at once")
-    parser.add_argument("--job", default="lsst-y10", help="survey of the job that counts")
-    parser.add_argument("--turns", type=int, default=3, help="times that job is timed")
-    parser.add_argument("--only-job", action="store_true", help="time that job and nothing else")
+    parser.add_argument("--tile", type=Path, default=None, help="real images in u, g, r, i")
+    parser.add_argument("--stop-column", type=int, default=None, help="columns used end here")
+    parser.add_argument("--turns", type=int, default=3, help="times the jobs that count are timed")
+    parser.add_argument("--only-audit", action="store_true", help="audit and do nothing else")
+    parser.add_argument("--only-job", action="store_true", help="time those and nothing else")
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
+    tasks = jobs(options.tile, options.stop_column)
     if options.only_job:
-        text = job_that_counts(options.job, options.turns)
+        text = section(tasks, options.turns)
         (RESULTS / "job_that_counts.md").write_text(text, encoding="utf-8")
         print(text)
         return
     names = options.surveys or [name for name in surveys.names() if name != "lsst-deck"]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    cache = Path("runs") / "bench-surveys" / f"{commit}-{options.n}"
+    if options.only_audit:
+        print_audits(names, min(options.n, MOST_AUDITED))
+        return
+    cache = Path("runs") / "bench-surveys" / f"{commit()}-{options.n}"
     cache.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(kept_line, name, options.n, cache) for name in names]
@@ -185,12 +234,12 @@ def main() -> None:
     head += "| median arc S/N | detectable lenses | worst audit AUROC | images/s (one core) |"
     text = (
         "# Simulated images of every survey\n\n"
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}. Pixels of flux, inverse variance and "
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}. Pixels of flux, inverse variance and "
         "planes that are not finite; mean and scatter of (image - noiseless) x sqrt(ivar) over "
         "images without artefacts; detectable as the conventions define it; the audit's limit is "
         "0.60.\n\n"
         f"{head}\n{'|---' * 11}|\n" + "\n".join(rows) + "\n\n"
-        f"{job_that_counts(options.job, options.turns)}"
+        f"{section(tasks, options.turns)}"
     )
     (RESULTS / "surveys.md").write_text(text, encoding="utf-8")
     print(text)

@@ -65,6 +65,13 @@ def test_a_block_holds_its_classes_in_their_shares(block):
     ).all()
 
 
+def test_deflectors_of_other_classes_stand_in_groups_too(block):
+    in_group, names = block.truth["in_group"], block.truth["scene_class"]
+    assert in_group[names == GROUP].all()
+    assert not in_group[np.isin(names, ("lens", "spiral", "ring"))].any()
+    assert in_group[block.truth["label"] == 0].sum() == pytest.approx(12.5, abs=1)
+
+
 def test_images_are_finite_and_planes_add_up(block):
     assert np.isfinite(block.images.flux).all()
     assert np.isfinite(block.images.ivar).all()

@@ -34,6 +34,8 @@ class Cast:
     """Name of each scene's class."""
     label: Bool[np.ndarray, " n"]
     """True where the scene is a lens."""
+    in_group: Bool[np.ndarray, " n"]
+    """True where the deflector stands in a group, lens or not."""
     hosts: Columns
     """The deflectors' own columns."""
     lensed: Columns
@@ -128,6 +130,7 @@ def draw_cast(
     return Cast(
         scene_class=scene_class,
         label=label,
+        in_group=is_group,
         hosts=hosts,
         lensed=lensed,
         center=center,

@@ -27,7 +27,8 @@ THETA_E = (2.5, 9.0)
 """Einstein radii of groups [arcsec]."""
 _MEMBERS = 5
 _Z_LENS = (0.2, 0.8)
-_CANDIDATES = 32  # source positions tried for each group
+_CANDIDATES = 32  # source positions drawn for each group
+_AT_ONCE = 4  # of those tried at a time: half of them are imaged several times
 
 
 @dataclass(frozen=True)
@@ -191,12 +192,17 @@ def _place_sources(
     n = len(systems["theta_e"])
     place = rng.uniform(-0.7, 0.7, (2, n, _CANDIDATES)) * systems["theta_e"][:, None]
     # the last one is the centre, which any of these lenses images several times
-    place[:, :, -1] *= 0.01
-    beta = (_float(place[axis] + center[axis][:, None]) for axis in (0, 1))
-    several = count_images(lens_model, *beta, half_width=2.0 * THETA_E[1]).numpy() > 1
-    several[:, -1] = True
-    first = several.argmax(axis=1)
-    chosen = place[:, np.arange(n), first]
+    chosen, left = 0.01 * place[:, :, -1], np.arange(n)
+    for start in range(0, _CANDIDATES - 1, _AT_ONCE):
+        if not len(left):
+            break
+        few = place[:, left, start : start + _AT_ONCE]
+        beta = (_float(few[axis] + center[axis, left, None]) for axis in (0, 1))
+        own = tuple(mass[torch.as_tensor(left)] for mass in lens_model)
+        several = count_images(own, *beta, half_width=2.0 * THETA_E[1]).numpy() > 1
+        found = several.any(axis=1)
+        chosen[:, left[found]] = few[:, found, several.argmax(axis=1)[found]]
+        left = left[~found]
     return {"x_source": chosen[0], "y_source": chosen[1]}
 
 

@@ -84,6 +84,7 @@ class Known:
             "split": split_of_groups(group_id),
             "label": cast.label.astype(np.int64),
             "scene_class": cast.scene_class,
+            "in_group": cast.in_group,
             "weight": np.where(cast.label, self.bright.weight, np.nan),
             "x_center": cast.center[0],
             "y_center": cast.center[1],

@@ -36,7 +36,7 @@ def bulges(
     """
     shape = place | {
         "r_eff": r_eff,
-        "n_sersic": stage.rng.uniform(1.5, 4.0, len(stage)),
+        "n_sersic": stage.rng.uniform(2.0, 5.0, len(stage)),
         "q": np.sqrt(np.clip(place["q"], 0.1, 1.0)),
     }
     return layer("sersic", shape, stage.light() * share[:, None], stage.rows)

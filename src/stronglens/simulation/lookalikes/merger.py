@@ -15,15 +15,15 @@ def draw(stage: Stage) -> LookAlike:
     r_eff = np.clip(stage.systems["r_eff_deflector"], 0.3, 2.5)
     angle = rng.uniform(0, 2 * np.pi, n)
     apart = r_eff * rng.uniform(0.8, 2.5, n) * np.stack([np.cos(angle), np.sin(angle)])
-    first, tails = rng.uniform(0.5, 0.8, n), rng.uniform(0.05, 0.2, n)
+    first, tails = rng.uniform(0.6, 0.9, n), rng.uniform(0.05, 0.2, n)
     shares = ((1 - tails) * first, (1 - tails) * (1 - first))
     layers = []
     for side, share in zip((0.0, 1.0), shares, strict=True):
         place = stage.center + side * apart
         old = rng.random(n)[:, None]
         flux = old * stage.light() + (1 - old) * stage.light("scd")
-        shape = draw_shapes(r_eff * rng.uniform(0.5, 1.0, n), place, rng)
-        shape["n_sersic"] = rng.uniform(1.0, 4.0, n)
+        shape = draw_shapes(r_eff * rng.uniform(0.4, 0.9, n), place, rng)
+        shape["n_sersic"] = rng.uniform(2.0, 5.0, n)
         layers.append(layer("sersic", shape, flux * share[:, None], stage.rows))
         layers.append(_tail(stage, place, r_eff, 0.5 * tails))
     return LookAlike(tuple(layers), replaces_deflector=True)

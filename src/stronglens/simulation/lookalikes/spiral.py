@@ -13,7 +13,7 @@ def draw(stage: Stage) -> LookAlike:
     rng, n = stage.rng, len(stage)
     place = placed(stage, rng.uniform(0.55, 1.0, n))
     r_eff = np.clip(1.5 * stage.systems["r_eff_deflector"] * rng.uniform(0.7, 1.5, n), 0.5, 5.0)
-    share = rng.uniform(0.5, 0.9, n)
+    share = rng.uniform(0.3, 0.8, n)
     disc = place | {
         "r_eff": r_eff,
         "n_arms": rng.integers(2, 5, n).astype(float),
@@ -22,8 +22,9 @@ def draw(stage: Stage) -> LookAlike:
         "arm_phase": rng.uniform(0, 2 * np.pi, n),
         "arm_onset": 0.3 * r_eff,
     }
+    bulge = r_eff * rng.uniform(0.15, 0.4, n)
     blue = stage.light("scd") * share[:, None]
     return LookAlike(
-        (layer("spiral", disc, blue, stage.rows), bulges(stage, 0.25 * r_eff, 1 - share, place)),
+        (layer("spiral", disc, blue, stage.rows), bulges(stage, bulge, 1 - share, place)),
         replaces_deflector=True,
     )
