@@ -5,6 +5,7 @@ The parts that it is made of are written by `scanning.tile_work`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from stronglens.scanning.catalogue import Columns, Summary, write_catalogue
 from stronglens.scanning.exports import write_copies
 from stronglens.scanning.known import read_known
 from stronglens.scanning.result import ScanResult
+
+_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def write_products(run: RunDirectory, parts: Sequence[Path], options: ProductOpt
     }
     table = run.path / "candidates.parquet"
     summary = write_catalogue(table, parts, facts, _marks(options))
-    n_placed = write_hats(run.path / "catalogue", "candidates", read_in_parts(table))
+    rows = partial(read_in_parts, table, _ROWS)
+    n_placed = write_hats(run.path / "catalogue", "candidates", rows)
     run.log(f"{summary.n_rows} rows in the table, {n_placed} with a position in the catalogue")
     cards = {"THRESH": options.threshold, "PREVAL": options.prevalence}
     n_copied = write_copies(run.path, cards, options.radius)
