@@ -7,6 +7,7 @@ import csv
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import astropy.units as u
@@ -77,8 +78,12 @@ def healpix_index(
     Reference:
         Gorski et al. 2005, ApJ 622, 759.
     """
-    grid = HEALPix(nside=2**order, order="nested")
-    return np.asarray(grid.lonlat_to_healpix(ra * u.deg, dec * u.deg), np.int64)
+    return np.asarray(_grid(order).lonlat_to_healpix(ra * u.deg, dec * u.deg), np.int64)
+
+
+@cache
+def _grid(order: int) -> HEALPix:
+    return HEALPix(nside=2**order, order="nested")
 
 
 def _lowest_order(parts: Iterable[Mapping[str, np.ndarray]], most_rows: int) -> int:
