@@ -65,7 +65,8 @@ def write_products(run: RunDirectory, parts: Sequence[Path], options: ProductOpt
     summary = write_catalogue(table, parts, facts, _marks(options))
     rows = partial(read_in_parts, table, _ROWS)
     n_placed = write_hats(run.path / "catalogue", "candidates", rows)
-    run.log(f"{summary.n_rows} rows in the table, {n_placed} with a position in the catalogue")
+    found = ", ".join(f"{n} {status}" for status, n in summary.statuses.most_common())
+    run.log(f"{summary.n_rows} rows in the table ({found}), {n_placed} of them in the catalogue")
     cards = {"THRESH": options.threshold, "PREVAL": options.prevalence}
     n_copied = write_copies(run.path, cards, options.radius)
     run.log(f"copies for other tools hold the first {n_copied} rows")

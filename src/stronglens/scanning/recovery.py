@@ -23,6 +23,7 @@ MATCH = 1.0
 """Distance within which a row of the catalogue is an injected lens [arcsec]."""
 _BINS = 6
 _FEWEST = 5
+_SHARES = (0.1, 0.01, 0.001)
 
 
 def measure_recovery(run: RunDirectory, scan: Path, injected: Columns) -> Columns:
@@ -47,8 +48,15 @@ def measure_recovery(run: RunDirectory, scan: Path, injected: Columns) -> Column
     found = table["is_recovered"]
     share = binomial_estimate(int(found.sum()), len(found))
     run.log(f"{len(found)} lenses injected, {int(here.sum())} detected, recovered {share}")
-    others = np.delete(rows["is_candidate"], nearest[here])
-    run.log(f"at the same threshold {others.mean():.2%} of {len(others)} other targets pass")
+    others = np.delete(rows["score"], nearest[here])
+    others = others[np.isfinite(others)]
+    passed = np.delete(rows["is_candidate"], nearest[here]).sum() / max(len(others), 1)
+    run.log(f"at the same threshold {passed:.2%} of {len(others)} other targets pass")
+    for share in _SHARES:
+        if len(others) * share >= 1:
+            threshold = float(np.quantile(others, 1 - share))
+            kept = binomial_estimate(int((table["score"] > threshold).sum()), len(found))
+            run.log(f"at {threshold:.4f}, where {share:.1%} of other targets pass: {kept}")
     _write_figure(run.path / "recovery.png", table)
     _write_surface(run, table)
     return table
