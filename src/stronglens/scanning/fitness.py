@@ -220,15 +220,12 @@ def _difference(name: str, here: np.ndarray, there: np.ndarray) -> Difference:
 def _lines(found: list[Difference], n_here: int, n_there: int) -> list[str]:
     """What differs most, in words."""
     head = f"fit for use: {n_here} images of the survey against {n_there} of the training set"
-    return (
-        [head]
-        + [
-            f"  {d.name}: median {d.here:.3g} here, {d.there:.3g} there; {d.share_outside:.0%} of the "
-            f"images beyond the training set's central 98 % (KS distance {d.ks:.2f})"
-            for d in found[:_SHOWN]
-        ]
-        + _advice(found)
-    )
+    differences = [
+        f"  {d.name}: median {d.here:.3g} here, {d.there:.3g} there; {d.share_outside:.0%} of the "
+        f"images beyond the training set's central 98 % (KS distance {d.ks:.2f})"
+        for d in found[:_SHOWN]
+    ]
+    return [head, *differences, *_advice(found)]
 
 
 def _advice(found: list[Difference]) -> list[str]:

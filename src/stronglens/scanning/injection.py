@@ -101,25 +101,29 @@ def deflector_magnitudes(truth: Columns, tile: Tile) -> Columns:
     """
     names = [name for name in truth if name.startswith("mag_deflector_")]
     bands = {name: nearest_band(name.removeprefix("mag_deflector_"), tile.bands) for name in names}
-    places = np.stack([truth["y_tile"], truth["x_tile"]], axis=1).astype(int)
     found = {name: np.array(truth[name], np.float64) for name in names}
     for name, band in bands.items():
         if band is None:
             continue
         for row in np.flatnonzero(~np.isfinite(found[name])).tolist():
-            flux = _aperture_flux(tile.flux[band], *places[row].tolist(), tile.pixel_scale)
+            place = int(truth["y_tile"][row]), int(truth["x_tile"][row])
+            flux = _aperture_flux(tile.flux[band], place, tile.pixel_scale)
             if flux > 0:
                 found[name][row] = magnitude_from_flux(flux, float(tile.zero_point[band]))
     return found
 
 
-def _aperture_flux(plane: Float32[np.ndarray, "y x"], y: int, x: int, scale: float) -> float:
+def _aperture_flux(
+    plane: Float32[np.ndarray, "y x"], place: tuple[int, int], scale: float
+) -> float:
     """Flux within the aperture, over the median of the ring around it; 0 at an edge."""
+    y, x = place
     half = math.ceil(_RING[1] / scale)
     if not (half <= y < plane.shape[0] - half and half <= x < plane.shape[1] - half):
         return 0.0
     box = plane[y - half : y + half + 1, x - half : x + half + 1]
-    away = np.hypot(*(np.indices(box.shape) - half)) * scale
+    rows, columns = np.indices(box.shape) - half
+    away = np.hypot(rows, columns) * scale
     ring = box[(away > _RING[0]) & (away <= _RING[1])]
     return float((box[away <= _APERTURE] - np.median(ring)).sum())
 
