@@ -128,8 +128,9 @@ def _footnote(summary: Summary, n_shown: int, options: ProductOptions) -> str:
     """What the page shows, and how many targets have no score."""
     n_ok = summary.statuses["ok"]
     text = (
-        f"{n_shown} of {n_ok} scored by {options.finder}; above each image its score. Green: score "
-        f"above {options.threshold:.3f}. Each image is scaled by the noise of its own sky."
+        f"{n_shown} of {n_ok} scored by {Path(options.finder).stem}; above each image its score. "
+        f"Green: score above {options.threshold:.3f}. Each image is scaled by the noise of its own "
+        "sky."
     )
     others = {name: n for name, n in summary.statuses.items() if name != "ok"}
     listed = ", ".join(f"{n} {name}" for name, n in sorted(others.items()))
