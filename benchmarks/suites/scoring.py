@@ -96,13 +96,14 @@ class _Bench:
         """Draw a block and let every row score it that has not."""
         job = self.job
         drawn = job.drawer.draw(block)
+        made = digest(drawn)
         for one in job.missing(block):
             logits = logits_of(self.finder(one), drawn.images, job.drawer.facts)
             _save(job.score_path(one.key, block), logits)
         if not job.score_path(ORACLE, block).is_file():
-            scores = oracle_scores(drawn, self.proposed(drawn))
+            scores = oracle_scores(drawn, self.proposed(drawn), made)
             _save(job.score_path(ORACLE, block), scores)
-        write_table(job.truth_path(block), truth_of(drawn), {"digest": digest(drawn)})
+        write_table(job.truth_path(block), truth_of(drawn), {"digest": made})
         return block
 
 

@@ -1,5 +1,7 @@
 """Lenses painted into a tile are where the truth says, and a blind scan of them is measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.wcs import WCS
@@ -14,7 +16,7 @@ from stronglens.data.tile_sources import list_tiles, open_tile
 from stronglens.data.tiles import read_tile, with_zero_point
 from stronglens.data.writer import DatasetWriter
 from stronglens.scanning.fitness import features
-from stronglens.scanning.injection import Injection, paint_tile
+from stronglens.scanning.injection import Injection, deflector_magnitudes, paint_tile
 from stronglens.scanning.source_cut import SourceCut
 from stronglens.scanning.sources import whole_tile
 from stronglens.scanning.task import Scan
@@ -62,6 +64,25 @@ def test_painted_light_is_at_the_places_of_the_truth_and_nowhere_else(tile, tmp_
     assert np.abs(added[:, ~inside]).max() < 1e-3 * np.abs(added).max()
 
 
+def test_a_real_deflector_has_the_magnitude_of_its_light_and_a_simulated_one_keeps_its_own():
+    made, _, _ = build_tile(seed=3)
+    rows, columns = np.indices(made.flux.shape[1:])
+    light = np.exp(-0.5 * ((rows - 100) ** 2 + (columns - 200) ** 2) / 1.5**2)
+    flux = np.float32(1000 * light / light.sum()) + np.float32(7)
+    tile = replace(made, flux=np.stack([flux] * len(made.bands)))
+    name = f"mag_deflector_{made.bands[0]}"
+    truth = {
+        name: np.array([np.nan, 19.5, np.nan]),
+        "x_tile": np.array([200, 200, 2]),
+        "y_tile": np.array([100, 100, 2]),
+    }
+    found = deflector_magnitudes(truth, tile)[name]
+    # all but a few per cent of the light is within 1.5 arcsec, 5 pixels
+    assert found[0] == pytest.approx(made.zero_point[0] - 7.5, abs=0.02)
+    assert found[1] == 19.5
+    assert np.isnan(found[2])
+
+
 @pytest.mark.slow
 def test_blind_scan_says_what_was_recovered(tile, tmp_path):
     weights = tmp_path / "weights.safetensors"
@@ -83,6 +104,11 @@ def test_blind_scan_says_what_was_recovered(tile, tmp_path):
     assert table["is_detected"].mean() > 0.5
     assert result.recovered == pytest.approx(table["is_recovered"].mean())
     assert (tmp_path / "scan" / "recovery.png").stat().st_size > 5000
+    magnitudes = [table[name] for name in table if name.startswith("mag_deflector_")]
+    assert np.isfinite(magnitudes).all()
+    lines = (tmp_path / "scan" / "log.txt").read_text()
+    assert "at the same threshold 100.00% of" in lines
+    assert "where 10.0% of other targets pass: recovered" in lines
     assert not (tmp_path / "scan" / "work").exists()
 
 

@@ -315,6 +315,25 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path, weights, sur
     assert task.run(tmp_path / "s").n_ok == 120
 
 
+def test_a_disk_that_fills_with_the_products_is_said_and_nothing_is_scored_twice(
+    tmp_path, weights, survey, monkeypatch
+):
+    tiles, targets, _ = survey
+    task = Scan(files=tuple(tiles), finder=weights, targets=targets, block=20)
+
+    def has_no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("stronglens.scanning.products.write_hats", has_no_room)
+    with pytest.raises(IncompleteScanError, match=r"all 6 blocks .* No space left") as error:
+        task.run(tmp_path / "s")
+    assert error.value.exit_code == 3
+    monkeypatch.undo()
+    assert task.run(tmp_path / "s").n_ok == 120
+    journal = (tmp_path / "s" / "journal.jsonl").read_text().splitlines()
+    assert len(journal) == 6
+
+
 def test_other_tiles_in_an_interrupted_scan_are_refused(tmp_path, weights, survey):
     tiles, targets, _ = survey
     folder = tmp_path / "tiles"

@@ -92,7 +92,7 @@ def test_hats_catalogue_holds_every_placed_row_once_in_its_pixel(tmp_path):
     rows["ra"][:5] = np.nan
     cuts = (slice(0, 900), slice(900, None))
     parts = [{name: values[cut] for name, values in rows.items()} for cut in cuts]
-    assert write_hats(tmp_path / "cat", "toy", parts, most_rows=20) == 2995
+    assert write_hats(tmp_path / "cat", "toy", lambda _: parts, most_rows=20) == 2995
     files = sorted((tmp_path / "cat" / "dataset").rglob("Npix=*.parquet"))
     seen = []
     for file in files:
@@ -114,9 +114,9 @@ def test_hats_catalogue_holds_every_placed_row_once_in_its_pixel(tmp_path):
 
 def test_hats_catalogue_without_positions_is_empty_and_a_second_one_replaces_it(tmp_path):
     rows = _sky(10)
-    assert write_hats(tmp_path / "cat", "toy", [rows]) == 10
+    assert write_hats(tmp_path / "cat", "toy", lambda _: [rows]) == 10
     rows["ra"][:] = np.nan
-    assert write_hats(tmp_path / "cat", "toy", [rows]) == 0
+    assert write_hats(tmp_path / "cat", "toy", lambda _: [rows]) == 0
     assert not list((tmp_path / "cat").rglob("Npix=*"))
 
 

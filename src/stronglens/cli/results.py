@@ -20,7 +20,9 @@ def result_lines(result: TaskResult) -> list[str]:
     }
     shown = {name: text for name, text in facts.items() if text}
     width = max((len(name) for name in shown), default=0)
-    return [*(f"  {name:<{width}}  {text}" for name, text in shown.items()), f"in {result.path}"]
+    lines = [f"  {name:<{width}}  {text}" for name, text in shown.items()]
+    is_there = (result.path / "result.json").is_file()
+    return [*lines, f"in {result.path}" if is_there else f"nothing written to {result.path}"]
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any field of a result

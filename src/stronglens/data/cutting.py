@@ -116,11 +116,11 @@ def cut_many(
     )
     boxes = _Boxes(row, column, size, tile.height, tile.width)
     shape = (len(x), len(tile.images), size, size)
-    flux, ivar = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    mask = np.ones(shape, bool)
+    flux, ivar = np.empty(shape, np.float32), np.zeros(shape, np.float32)
+    mask = np.empty(shape, bool)
     for k, image in enumerate(tile.images):
-        scale = 10 ** (0.4 * (tile.zero_point - image.zero_point))
-        flux[:, k], ivar[:, k], mask[:, k] = _cut_band(image, boxes, _finite_or_one(scale))
+        planes = flux[:, k], ivar[:, k], mask[:, k]
+        _cut_band(image, boxes, tile.zero_point, planes)
     status, reason = _judged(mask, boxes, tile, rules)
     middle = (size - 1) / 2
     return Cuts(
@@ -158,37 +158,44 @@ def psf_at(
     return kernels
 
 
-def _finite_or_one(scale: float) -> float:
-    """Factor between zero points, 1 where one is not known."""
-    return scale if np.isfinite(scale) else 1.0
-
-
 def _cut_band(
-    image: BandImage, boxes: _Boxes, scale: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Flux, inverse variance and mask of one band."""
-    flux = _cut_plane(image.flux, boxes, np.float32, np.nan)
-    is_nothing = ~np.isfinite(flux)
-    bad = is_nothing.copy()
-    ivar = np.zeros_like(flux)
+    image: BandImage,
+    boxes: _Boxes,
+    zero_point: float,
+    planes: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """Fill flux, inverse variance (zeros so far) and mask of one band."""
+    flux, ivar, bad = planes
+    scale = 10 ** (0.4 * (zero_point - image.zero_point))
+    scale = scale if np.isfinite(scale) else 1.0
+    _cut_plane(image.flux, boxes, np.nan, flux)
+    np.isfinite(flux, out=bad)
+    np.logical_not(bad, out=bad)
+    if bad.any():
+        flux[bad] = 0
     if image.noise is not None:
-        ivar, is_worthless = _ivar(image, _cut_plane(image.noise, boxes, np.float32, 0.0))
+        values, is_worthless = _ivar(image, _cut(image.noise, boxes, np.dtype(np.float32)))
+        ivar[:] = values / scale**2 if scale != 1 else values
         bad |= is_worthless
     if image.weight is not None:
-        bad |= ~(_cut_plane(image.weight, boxes, np.float32, 0.0) > 0)
+        bad |= ~(_cut(image.weight, boxes, np.dtype(np.float32)) > 0)
     for flags in image.flags:
-        values = _cut_plane(flags.values, boxes, flags.values.dtype.newbyteorder("="), 0.0)
+        values = _cut(flags.values, boxes, flags.values.dtype.newbyteorder("="))
         bad |= (values.astype(np.int64) & flags.bits) != 0
     if image.noise is None and image.weight is None and not image.flags:
-        # areas of exact zeros were not observed; single zeros are sky in an image stored in steps
-        bad |= binary_opening(flux == 0, np.ones((1, 3, 3), bool))
-    flux[is_nothing] = 0
+        _mark_unobserved(flux, bad)
+    if image.noise is not None:
+        ivar[bad] = 0
     if scale != 1:
         flux *= np.float32(scale)
-        ivar = ivar / scale**2
-    ivar = ivar.astype(np.float32, copy=False)
-    ivar[bad] = 0
-    return flux, ivar, bad
+
+
+def _mark_unobserved(flux: np.ndarray, bad: np.ndarray) -> None:
+    """Mark areas of exact zeros as bad; single ones are sky in an image stored in steps."""
+    is_zero = (flux == 0) & ~bad
+    some = np.flatnonzero(is_zero.any(axis=(1, 2)))
+    if len(some):
+        bad[some] |= binary_opening(is_zero[some], np.ones((1, 3, 3), bool))
 
 
 def _ivar(image: BandImage, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -203,12 +210,16 @@ def _ivar(image: BandImage, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ivar, ~good
 
 
-def _cut_plane(
-    plane: np.ndarray, boxes: _Boxes, dtype: np.dtype | type, outside: float
-) -> np.ndarray:
-    """Boxes of one plane (n, size, size), with a value where they are outside."""
+def _cut(plane: np.ndarray, boxes: _Boxes, dtype: np.dtype) -> np.ndarray:
+    """Boxes of one plane (n, size, size), 0 where they are outside."""
+    cuts = np.empty((len(boxes.row), boxes.size, boxes.size), dtype)
+    _cut_plane(plane, boxes, 0.0, cuts)
+    return cuts
+
+
+def _cut_plane(plane: np.ndarray, boxes: _Boxes, outside: float, cuts: np.ndarray) -> None:
+    """Fill cuts with the boxes of one plane, and with a value where they are outside."""
     size = boxes.size
-    cuts = np.empty((len(boxes.row), size, size), dtype)
     rows, columns = boxes.row.tolist(), boxes.column.tolist()
     last_row, last_column = boxes.height - size, boxes.width - size
     for k in boxes.order().tolist():
@@ -222,7 +233,6 @@ def _cut_plane(
         if part.size:
             height, width = part.shape
             cuts[k, top - row : top - row + height, left - column : left - column + width] = part
-    return cuts
 
 
 def _judged(

@@ -291,11 +291,12 @@ def _fixed(kernel: np.ndarray) -> np.ndarray:
 
 def _with_sky_noise(cutout: Cutout) -> np.ndarray:
     """Inverse variance; in bands that come without, that of the scatter of the sky."""
+    without = np.flatnonzero(~cutout.ivar.any(axis=(1, 2)))
+    if not len(without):
+        return cutout.ivar
     ivar = cutout.ivar.copy()
-    for k in np.flatnonzero(~ivar.any(axis=(1, 2))):
-        flux = torch.from_numpy(cutout.flux[None, k : k + 1])
-        mask = torch.from_numpy(cutout.mask[None, k : k + 1])
-        sigma = float(sky_sigma(flux, None, mask)[0, 0])
+    flux, mask = (torch.from_numpy(plane[None, without]) for plane in (cutout.flux, cutout.mask))
+    for k, sigma in zip(without.tolist(), sky_sigma(flux, None, mask)[0].tolist(), strict=True):
         if sigma > 0:
             ivar[k] = np.where(cutout.mask[k], 0, sigma**-2)
-    return ivar.astype(np.float32)
+    return ivar

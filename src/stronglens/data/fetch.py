@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units
-from astropy_healpix import HEALPix
 
 from stronglens.core.errors import StronglensError
 from stronglens.core.files import read_json, write_json
 from stronglens.data.catalog import read_table, write_table
 from stronglens.data.dataset_grid import GridOptions, fit_to_grid, plan_grids
 from stronglens.data.fetch_inputs import Entry, FetchInput
+from stronglens.data.hats import healpix_index
 from stronglens.data.label_tables import Label, bare_name
 from stronglens.data.layout import PARTS, ImageFacts, Images
 from stronglens.data.splits import split_of_groups
@@ -245,8 +244,7 @@ class Fetcher:
 def _group(entry: Entry, ra: float, dec: float, name: str) -> str:
     """What a split must not divide: a cell of the sky, else of the tile, else the object."""
     if math.isfinite(ra) and math.isfinite(dec):
-        grid = HEALPix(nside=2**_ORDER, order="nested")
-        cell = int(grid.lonlat_to_healpix(ra * units.deg, dec * units.deg))  # type: ignore[operator]
+        cell = int(healpix_index(np.array([ra]), np.array([dec]), _ORDER)[0])
         return f"healpix{_ORDER}:{cell}"
     return entry.group or name
 

@@ -4,17 +4,17 @@ Targets are read from such a directory by `stronglens.data.target_tables`.
 """
 
 import csv
-import itertools
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import pyarrow.parquet as pq
 from astropy_healpix import HEALPix
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 
 from stronglens.core.files import atomic_path, write_text
 from stronglens.data.spool import Spool
@@ -24,21 +24,22 @@ INDEX = "_healpix_29"
 """Column with the pixel of each row at order 29, by which rows are sorted."""
 _INDEX_ORDER = 29
 _ORDERS = range(3, 9)
-_PILE_ORDER = 6  # few enough pixels to be files, each with few enough rows to be sorted
 _DIRECTORY_SIZE = 10_000
 
+Rows = Callable[[tuple[str, ...] | None], Iterable[Mapping[str, np.ndarray]]]
+"""Gives some rows of a table at a time, each time it is called: columns by name, or all of them."""
 
-def write_hats(
-    folder: Path, name: str, parts: Iterable[Mapping[str, np.ndarray]], most_rows: int = 500_000
-) -> int:
+
+def write_hats(folder: Path, name: str, rows: Rows, most_rows: int = 100_000) -> int:
     """Write rows with positions as a HATS catalogue; rows without a position are left out.
 
-    All partitions have one order, the lowest from 3 to 8 at which none has too many rows.
+    All partitions have one order, the lowest from 3 to 8 at which none has too many rows. One
+    partition at a time is in memory.
 
     Args:
         folder: Directory of the catalogue, replaced when it exists.
         name: Name of the catalogue.
-        parts: Columns of some rows at a time, `ra` and `dec` [deg] among them.
+        rows: Gives the rows, `ra` and `dec` [deg] among their columns; called twice.
         most_rows: Rows of a partition, as long as the highest order allows it.
 
     Returns:
@@ -50,16 +51,12 @@ def write_hats(
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     spool = Spool(temporary / "spool")
-    finest = _ORDERS[-1]
-    counts = np.zeros(12 * 4**finest, np.int64)
-    for part in parts:
+    order = _lowest_order(rows(("ra", "dec")), most_rows)
+    for part in rows(None):
         is_placed = np.isfinite(part["ra"]) & np.isfinite(part["dec"])
-        rows = {key: values[is_placed] for key, values in part.items()}
-        rows[INDEX] = healpix_index(rows["ra"], rows["dec"], _INDEX_ORDER)
-        fine = rows[INDEX] >> 2 * (_INDEX_ORDER - finest)
-        counts += np.bincount(fine, minlength=len(counts))
-        spool.add_sorted(fine >> 2 * (finest - _PILE_ORDER), rows)
-    order = _lowest_order(counts, most_rows)
+        placed = {key: values[is_placed] for key, values in part.items()}
+        placed[INDEX] = healpix_index(placed["ra"], placed["dec"], _INDEX_ORDER)
+        spool.add_sorted(placed[INDEX] >> 2 * (_INDEX_ORDER - order), placed)
     info = _write_partitions(temporary / "dataset", spool, order)
     _write_facts(temporary, name, order, info)
     shutil.rmtree(temporary / "spool")
@@ -81,40 +78,41 @@ def healpix_index(
     Reference:
         Gorski et al. 2005, ApJ 622, 759.
     """
-    grid = HEALPix(nside=2**order, order="nested")
-    return np.asarray(grid.lonlat_to_healpix(ra * u.deg, dec * u.deg), np.int64)
+    return np.asarray(_grid(order).lonlat_to_healpix(ra * u.deg, dec * u.deg), np.int64)
 
 
-def _lowest_order(counts: Int64[np.ndarray, "pixel"], most_rows: int) -> int:
+@cache
+def _grid(order: int) -> HEALPix:
+    return HEALPix(nside=2**order, order="nested")
+
+
+def _lowest_order(parts: Iterable[Mapping[str, np.ndarray]], most_rows: int) -> int:
     """Lowest order at which no pixel has too many rows, or else the highest."""
+    finest = _ORDERS[-1]
+    counts = np.zeros(12 * 4**finest, np.int64)
+    for part in parts:
+        ra, dec = part["ra"], part["dec"]
+        is_placed = np.isfinite(ra) & np.isfinite(dec)
+        pixel = healpix_index(ra[is_placed], dec[is_placed], finest)
+        counts += np.bincount(pixel, minlength=len(counts))
     for order in _ORDERS:
-        shared = counts.reshape(-1, 4 ** (_ORDERS[-1] - order)).sum(axis=1)
+        shared = counts.reshape(-1, 4 ** (finest - order)).sum(axis=1)
         if shared.max() <= most_rows:
             return order
-    return _ORDERS[-1]
+    return finest
 
 
 def _write_partitions(folder: Path, spool: Spool, order: int) -> list[tuple[int, int]]:
     """Write one file per pixel of an order, and return the pixels with their numbers of rows."""
     folder.mkdir(parents=True)
     info: list[tuple[int, int]] = []
-    shift = 2 * max(_PILE_ORDER - order, 0)
-    by_pixel = itertools.groupby(spool.names(), lambda name: int(name) >> shift)
-    for names in [list(group) for _, group in by_pixel]:
-        tables = [spool.read(name) for name in names]
-        rows = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
-        pixel = rows[INDEX] >> 2 * (_INDEX_ORDER - order)
-        for number in np.unique(pixel).tolist():
-            inside = _chosen(rows, pixel == number)
-            info.append((number, _write_partition(folder, order, number, inside)))
-    return sorted(info)
-
-
-def _chosen(rows: dict[str, np.ndarray], kept: Bool[np.ndarray, "n"]) -> dict[str, np.ndarray]:
-    """Rows kept, sorted by their index, with it in front."""
-    order = np.argsort(rows[INDEX][kept], kind="stable")
-    sorted_rows = {key: values[kept][order] for key, values in rows.items()}
-    return {INDEX: sorted_rows.pop(INDEX), **sorted_rows}
+    for name in spool.names():
+        rows = spool.read(name)
+        along = np.argsort(rows[INDEX], kind="stable")
+        ordered = {INDEX: rows[INDEX][along]}
+        ordered |= {key: values[along] for key, values in rows.items() if key != INDEX}
+        info.append((int(name), _write_partition(folder, order, int(name), ordered)))
+    return info
 
 
 def _write_partition(folder: Path, order: int, pixel: int, rows: Mapping[str, np.ndarray]) -> int:

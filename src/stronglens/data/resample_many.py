@@ -75,9 +75,12 @@ def resample_many(
         bad = _share(mask, down, across) > LARGEST_BAD_SHARE
         ivar = _carried(ivar, down, across)
         flux = _both(flux, down.spline, across.spline)
-    flux = flux * np.float32(factor)
-    ivar = np.where(bad, np.float32(0), ivar / np.float32(factor**2))
-    return flux, _as_scattered(flux, ivar, bad), bad
+    if factor != 1:
+        flux = flux * np.float32(factor)
+    if ivar.any():
+        ivar = np.where(bad, np.float32(0), ivar / np.float32(factor**2))
+        ivar = _as_scattered(flux, ivar, bad)
+    return flux, ivar, bad
 
 
 def _central(n: int, wanted: int) -> slice:
@@ -116,8 +119,6 @@ def _as_scattered(
     flux: Resampled, ivar: Resampled, bad: Bool[np.ndarray, "n band h w"]
 ) -> Resampled:
     """Inverse variance no smaller than the scatter of the sky allows."""
-    if not ivar.any():
-        return ivar
     images, noise = torch.from_numpy(flux), torch.from_numpy(ivar)
     mask = torch.from_numpy(bad) if bad.any() else None
     seen = sky_sigma(images, None, mask).numpy()

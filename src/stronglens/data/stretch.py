@@ -3,6 +3,7 @@
 Which scaling a network was trained with is the business of `stronglens.finders`, not of this file.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -23,7 +24,10 @@ def bad_pixels(
     Returns:
         True where a pixel must not be used.
     """
-    bad = ~torch.isfinite(flux)
+    if _is_for_numpy(flux):
+        bad = torch.from_numpy(~np.isfinite(flux.numpy()))
+    else:
+        bad = ~torch.isfinite(flux)
     return bad if mask is None else bad | mask
 
 
@@ -87,7 +91,7 @@ def asinh_stretch(
         Lupton, Gunn & Szalay 1999, AJ 118, 1406, their inverse hyperbolic sine magnitudes.
     """
     usable = torch.isfinite(scale) & (scale > 0)
-    return torch.asinh(flux / torch.where(usable, scale, 1.0)[:, :, None, None])
+    return _asinh(flux / torch.where(usable, scale, 1.0)[:, :, None, None])
 
 
 def minmax_stretch(flux: Float[Tensor, "batch band y x"]) -> Float[Tensor, "batch band y x"]:
@@ -132,7 +136,28 @@ def _border_median(values: Float[Tensor, "batch band y x"]) -> Float[Tensor, "ba
     border = max(1, min(height, width) // 10)
     is_border = torch.ones(height, width, dtype=torch.bool, device=values.device)
     is_border[border : height - border, border : width - border] = False
-    outer = torch.nanmedian(values[:, :, is_border], dim=2).values
+    outer = _median(values[:, :, is_border])
     if bool(outer.isfinite().all()):
         return outer
-    return torch.where(outer.isfinite(), outer, torch.nanmedian(values.flatten(2), dim=2).values)
+    return torch.where(outer.isfinite(), outer, _median(values.flatten(2)))
+
+
+def _median(values: Float[Tensor, "batch band pixel"]) -> Float[Tensor, "batch band"]:
+    """Lower median of the values that are not NaN; NaN where all are."""
+    if _is_for_numpy(values):
+        pixels, middle = values.numpy(), (values.shape[2] - 1) // 2
+        if not np.isnan(pixels).any():
+            return torch.from_numpy(np.partition(pixels, middle, axis=2)[..., middle])
+    return torch.nanmedian(values, dim=2).values
+
+
+def _asinh(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Inverse hyperbolic sine of each value."""
+    if _is_for_numpy(values):
+        return torch.from_numpy(np.arcsinh(values.numpy()))
+    return torch.asinh(values)
+
+
+def _is_for_numpy(values: Tensor) -> bool:
+    """Whether numpy can do it: on a CPU it is 5 to 20 times as fast as torch at these steps."""
+    return values.device.type == "cpu" and not values.requires_grad

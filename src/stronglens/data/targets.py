@@ -53,7 +53,7 @@ class TargetOptions:
     """Other columns to carry along."""
     cuts: tuple[str, ...] = ()
     """Conditions that rows must meet, as "mag_r<21.5" or "mag_g-mag_r>0.8"."""
-    chunk: int = 250_000
+    chunk: int = 100_000
     """Rows in memory at a time."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from stronglens.plots.style import BLUE, GREY, house_style
 
@@ -35,6 +36,9 @@ def recovery_figure(panels: Sequence[RecoveryPanel]) -> Figure:
             middle = 0.5 * (bins["low"] + bins["high"])
             if panel.is_logarithmic:
                 axis.set_xscale("log")
+                axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+                axis.xaxis.set_minor_formatter(NullFormatter())
                 middle = np.sqrt(bins["low"] * bins["high"])
             reach = np.stack([middle - bins["low"], bins["high"] - middle])
             error = np.stack(

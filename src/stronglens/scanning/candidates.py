@@ -3,16 +3,21 @@
 Pixels were kept while the tiles were at hand, by `scanning.tile_pixels`.
 """
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from stronglens.core.files import atomic_path
+from stronglens.data.filters import wavelength
 from stronglens.data.layout import IMAGES, PARTS, TRUTH, ImageFacts, Images
+from stronglens.data.stretch import sky_sigma
 from stronglens.data.writer import SHARD, DatasetWriter
+from stronglens.plots.gallery import picture
 from stronglens.plots.mosaic import mosaic
 from stronglens.scanning.rank import CANDIDATE_COLOUR, short_name
 from stronglens.scanning.tile_pixels import GridFacts, grid_facts, pixel_path
@@ -21,6 +26,9 @@ Columns = dict[str, np.ndarray]
 _TABLE = (
     "object_id", "ra", "dec", "score", "p_lens", "input", "x", "y", "band", "known",
 )  # fmt: skip
+_COLOURS = 3
+_WHITE = np.array([0.6, 1.0, 1.4])
+"""Noise of a blue, middle and red band in proportions that look white."""
 PSF_SIDE = 41
 """Side of the kernels in the dataset; all shards must agree before all are seen [pixel]."""
 _UNIT = "flux of which one is of the magnitude zero_point [AB]"
@@ -69,9 +77,9 @@ def write_sheet(
         facts: finder, threshold, and what the page is about, for the footnote.
     """
     seen = _pixels(folder, parts, rows, ("seen_",))
-    middle = len(seen[0]["seen_flux"]) // 2
     pictures = [
-        np.where(one["seen_mask"][middle], np.nan, one["seen_flux"][middle]) for one in seen
+        _picture(one["seen_flux"], one["seen_mask"], str(bands).split(","))
+        for one, bands in zip(seen, rows["band"], strict=True)
     ]
     titles = [
         f"{score:.3f}" + (f"  p {p:.2g}" if np.isfinite(p) else "") + f"\n{short_name(name)}"
@@ -81,6 +89,20 @@ def write_sheet(
     figure = mosaic(pictures, titles, footnote=str(facts["footnote"]), frame_colours=colours)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _picture(flux: np.ndarray, mask: np.ndarray, bands: Sequence[str]) -> np.ndarray:
+    """Three bands in colour, from red to blue where there are more; else the middle one."""
+    n = len(flux)
+    if n < _COLOURS:
+        return np.where(mask[n // 2], np.nan, flux[n // 2])
+    by_wavelength = sorted(range(n), key=lambda k: wavelength(bands[k]) or math.inf)
+    places = np.linspace(n > _COLOURS, n - 1, _COLOURS).round().astype(int)
+    shown = [by_wavelength[place] for place in places]
+    planes = torch.from_numpy(flux[None, shown]), None, torch.from_numpy(mask[None, shown])
+    noise = np.nan_to_num(sky_sigma(*planes)[0].numpy().astype(np.float64))
+    unit = np.where(noise > 0, noise, 1.0) * _WHITE
+    return picture(flux[shown], unit, mask[shown])
 
 
 def _pixels(

@@ -15,15 +15,16 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from stronglens.data.catalog import read_table
-from stronglens.data.spool import Spool
-from stronglens.data.table_stream import TableWriter
+from stronglens.data.spool import Spool, pile_name
+from stronglens.data.table_stream import TableWriter, read_in_parts
 from stronglens.scanning.expected import Expectation
 from stronglens.scanning.rank import COLUMNS
 from stronglens.scanning.tile_pixels import NO_PIXELS
 
 Columns = dict[str, np.ndarray]
-_EDGES = np.linspace(-60.0, 60.0, 6001)
+_EDGES = np.linspace(-60.0, 60.0, 60_001)
 _MOST_ROWS = 100_000
+_TAKEN = 20_000  # rows that are put on piles together
 
 
 @dataclass
@@ -68,13 +69,11 @@ def write_catalogue(
     shutil.rmtree(folder, ignore_errors=True)
     spool, summary, best = Spool(folder), Summary(), []
     limits = _limits(parts)
-    for number, part in enumerate(parts):
-        rows = read_table(part)
-        rows["part"] = np.full(len(rows["row"]), number)
+    for rows in _gathered(parts):
         _count(summary, rows)
         spool.add_sorted(_pile(rank_key(rows), limits), rows)
     with TableWriter(path, facts) as writer:
-        for rows in _sorted_rows(spool):
+        for rows in _sorted_rows(spool, len(limits) + 1):
             table = {name: rows[name] for name in COLUMNS if name in rows}
             table["finder"] = np.full(len(rows["row"]), facts["finder"], object)
             ordered = {name: table[name] for name in COLUMNS}
@@ -98,8 +97,10 @@ def _limits(parts: Sequence[Path]) -> Float64[np.ndarray, "limit"]:
     """Keys between the piles, falling, so that most piles have at most so many rows."""
     counts = np.zeros(len(_EDGES) - 1, np.int64)
     for part in parts:
-        key = rank_key(read_table(part))
-        counts += np.histogram(np.clip(key[np.isfinite(key)], _EDGES[0], _EDGES[-1]), _EDGES)[0]
+        for rows in read_in_parts(part, _MOST_ROWS, ("log_odds", "logit")):
+            key = rank_key(rows)
+            key = np.clip(key[np.isfinite(key)], _EDGES[0], _EDGES[-1])
+            counts += np.histogram(key, _EDGES)[0]
     limits, rows = [], 0
     for index in range(len(counts) - 1, 0, -1):
         rows += int(counts[index])
@@ -118,13 +119,39 @@ def _pile(
     return np.where(np.isfinite(key), number, len(limits) + 1).astype(np.int64)
 
 
-def _sorted_rows(spool: Spool) -> Iterator[Columns]:
-    """Rows of pile after pile, each sorted; equal keys stay in the order of the plan."""
+def _gathered(parts: Sequence[Path]) -> Iterator[Columns]:
+    """Rows of some parts together, each with the number of its part."""
+    waiting: list[Columns] = []
+    for number, part in enumerate(parts):
+        rows = read_table(part)
+        waiting.append({**rows, "part": np.full(len(rows["row"]), number)})
+        is_last = number + 1 == len(parts)
+        if is_last or sum(len(some["row"]) for some in waiting) >= _TAKEN:
+            yield {name: np.concatenate([some[name] for some in waiting]) for name in waiting[0]}
+            waiting = []
+
+
+def _sorted_rows(spool: Spool, without_key: int) -> Iterator[Columns]:
+    """Rows of pile after pile, each sorted; equal keys stay in the order of the plan.
+
+    Rows without a key, which may be most of a table, are in that order already.
+    """
     for name in spool.names():
+        if name == pile_name(without_key):
+            yield from _in_slices(spool, name)
+            continue
         rows = spool.read(name)
         key = np.nan_to_num(-rank_key(rows), nan=np.inf)
         order = np.lexsort((rows["row"], rows["part"], np.nan_to_num(-rows["logit"]), key))
         yield {column: values[order] for column, values in rows.items()}
+
+
+def _in_slices(spool: Spool, name: str) -> Iterator[Columns]:
+    """Rows of a pile as they lie, some at a time."""
+    start = 0
+    while len((rows := spool.read(name, start, start + _MOST_ROWS))["row"]):
+        yield rows
+        start += _MOST_ROWS
 
 
 def _count(summary: Summary, rows: Columns) -> None:

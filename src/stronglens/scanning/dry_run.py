@@ -23,6 +23,8 @@ _BYTES_PER_ROW = 250.0
 class ScanEstimate(TaskResult):
     """What a scan would take."""
 
+    in_words: str
+    """What, how long and in how many processes."""
     n_tiles: int
     """Tiles."""
     n_targets: int
@@ -64,9 +66,12 @@ def estimate(scan: SurveyScan, work: TileWork, out: Path) -> ScanEstimate:
     _check_room(disk, out)
     opening = max(first.seconds - warm.seconds, 0.0)
     seconds = (n_targets / rate + opening * len(plan.sources)) / scan.crew.workers
+    n_tiles, workers = len(plan.sources), scan.crew.workers
     return ScanEstimate(
         path=out,
-        n_tiles=len(plan.sources),
+        in_words=f"{n_targets} targets on {n_tiles} tiles: {_duration(seconds)} in {workers} "
+        f"process{'es' if workers > 1 else ''}",
+        n_tiles=n_tiles,
         n_targets=n_targets,
         targets_per_second=rate,
         seconds_per_tile=opening,
@@ -102,6 +107,14 @@ def _check_room(needed: float, out: Path) -> None:
             f"the scan would take {needed / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free. "
             "Choose another --out, or fewer --most-cutouts."
         )
+
+
+def _duration(seconds: float) -> str:
+    """Time in the unit that people would use."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
 
 
 def _peak_memory() -> int:

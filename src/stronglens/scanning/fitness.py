@@ -33,6 +33,8 @@ Images = tuple[
 ]
 _SAMPLE = 600
 _MOST_TILES = 3
+_PEDESTAL = 3.0
+"""Level of the sky above which it was not subtracted [noise]."""
 _SHOWN = 8
 _APERTURE = 1.0
 _OUTER = 0.02
@@ -218,11 +220,20 @@ def _difference(name: str, here: np.ndarray, there: np.ndarray) -> Difference:
 def _lines(found: list[Difference], n_here: int, n_there: int) -> list[str]:
     """What differs most, in words."""
     head = f"fit for use: {n_here} images of the survey against {n_there} of the training set"
-    return [head] + [
+    differences = [
         f"  {d.name}: median {d.here:.3g} here, {d.there:.3g} there; {d.share_outside:.0%} of the "
         f"images beyond the training set's central 98 % (KS distance {d.ks:.2f})"
         for d in found[:_SHOWN]
     ]
+    return [head, *differences, *_advice(found)]
+
+
+def _advice(found: list[Difference]) -> list[str]:
+    """What to do about the commonest mistake."""
+    levels = [d for d in found if d.name.startswith("background")]
+    if any(abs(d.here) > _PEDESTAL and abs(d.there) < _PEDESTAL for d in levels):
+        return ["the sky is still in the survey's images: subtract it from the tiles first"]
+    return []
 
 
 def _abstained(finder: Finder, images: Images) -> list[str]:

@@ -3,15 +3,17 @@
 What is made of lenses that the scan then finds or misses is in `scanning.recovery`.
 """
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from stronglens.core.conventions import magnitude_from_flux
 from stronglens.core.errors import MissingDataError
 from stronglens.data.catalog import write_table
-from stronglens.data.filters import is_same_filter
+from stronglens.data.filters import is_same_filter, nearest_band
 from stronglens.data.patches import oriented
 from stronglens.data.tile_files import write_tile
 from stronglens.data.tile_sources import TileSource, open_tile
@@ -28,6 +30,8 @@ from stronglens.surveys import survey, surveys
 
 TRUTH = "injected.parquet"
 _MOST_BLOCKS = 40
+_APERTURE, _RING = 1.5, (4.0, 6.0)
+"""Radii in which the light of a real deflector and the sky around it are measured [arcsec]."""
 _ORIENTATIONS = {k: (-k) % 4 for k in range(4)} | {k: k for k in range(4, 8)}
 """Orientation that undoes another: a flip with any turn undoes itself."""
 
@@ -78,10 +82,50 @@ def paint_tile(source: TileSource, folder: Path, injection: Injection) -> Column
     area = tile.height * tile.width * (tile.pixel_scale / 60) ** 2
     painted, truth = _painted(drawn, tile, max(round(injection.rate * area), 1))
     ra, dec = sky_positions(opened, truth["x_tile"].astype(float), truth["y_tile"].astype(float))
+    truth |= deflector_magnitudes(truth, tile)
     truth |= {"ra": ra, "dec": dec, "tile_id": np.full(len(ra), source.tile_id, object)}
     write_tile(folder / "tiles" / source.tile_id, replace(tile, flux=painted))
     write_table(folder / f"{source.tile_id}-{TRUTH}", truth)
     return truth
+
+
+def deflector_magnitudes(truth: Columns, tile: Tile) -> Columns:
+    """Magnitudes of all deflectors; those of real galaxies are measured on the tile.
+
+    Args:
+        truth: Truth table; its columns mag_deflector_... are NaN for real galaxies.
+        tile: Tile without the lenses.
+
+    Returns:
+        These columns, with magnitudes within 1.5 arcsec for real galaxies [mag AB].
+    """
+    names = [name for name in truth if name.startswith("mag_deflector_")]
+    bands = {name: nearest_band(name.removeprefix("mag_deflector_"), tile.bands) for name in names}
+    found = {name: np.array(truth[name], np.float64) for name in names}
+    for name, band in bands.items():
+        if band is None:
+            continue
+        for row in np.flatnonzero(~np.isfinite(found[name])).tolist():
+            place = int(truth["y_tile"][row]), int(truth["x_tile"][row])
+            flux = _aperture_flux(tile.flux[band], place, tile.pixel_scale)
+            if flux > 0:
+                found[name][row] = magnitude_from_flux(flux, float(tile.zero_point[band]))
+    return found
+
+
+def _aperture_flux(
+    plane: Float32[np.ndarray, "y x"], place: tuple[int, int], scale: float
+) -> float:
+    """Flux within the aperture, over the median of the ring around it; 0 at an edge."""
+    y, x = place
+    half = math.ceil(_RING[1] / scale)
+    if not (half <= y < plane.shape[0] - half and half <= x < plane.shape[1] - half):
+        return 0.0
+    box = plane[y - half : y + half + 1, x - half : x + half + 1]
+    rows, columns = np.indices(box.shape) - half
+    away = np.hypot(rows, columns) * scale
+    ring = box[(away > _RING[0]) & (away <= _RING[1])]
+    return float((box[away <= _APERTURE] - np.median(ring)).sum())
 
 
 def _painted(

@@ -5,6 +5,7 @@ The parts that it is made of are written by `scanning.tile_work`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from stronglens.scanning.catalogue import Columns, Summary, write_catalogue
 from stronglens.scanning.exports import write_copies
 from stronglens.scanning.known import read_known
 from stronglens.scanning.result import ScanResult
+
+_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ def write_products(run: RunDirectory, parts: Sequence[Path], options: ProductOpt
     }
     table = run.path / "candidates.parquet"
     summary = write_catalogue(table, parts, facts, _marks(options))
-    n_placed = write_hats(run.path / "catalogue", "candidates", read_in_parts(table))
-    run.log(f"{summary.n_rows} rows in the table, {n_placed} with a position in the catalogue")
+    rows = partial(read_in_parts, table, _ROWS)
+    n_placed = write_hats(run.path / "catalogue", "candidates", rows)
+    found = ", ".join(f"{n} {status}" for status, n in summary.statuses.most_common())
+    run.log(f"{summary.n_rows} rows in the table ({found}), {n_placed} of them in the catalogue")
     cards = {"THRESH": options.threshold, "PREVAL": options.prevalence}
     n_copied = write_copies(run.path, cards, options.radius)
     run.log(f"copies for other tools hold the first {n_copied} rows")
@@ -123,8 +128,9 @@ def _footnote(summary: Summary, n_shown: int, options: ProductOptions) -> str:
     """What the page shows, and how many targets have no score."""
     n_ok = summary.statuses["ok"]
     text = (
-        f"{n_shown} of {n_ok} scored by {options.finder}; above each image its score. Green: score "
-        f"above {options.threshold:.3f}. Each image is scaled by the noise of its own sky."
+        f"{n_shown} of {n_ok} scored by {Path(options.finder).stem}; above each image its score. "
+        f"Green: score above {options.threshold:.3f}. Each image is scaled by the noise of its own "
+        "sky."
     )
     others = {name: n for name, n in summary.statuses.items() if name != "ok"}
     listed = ", ".join(f"{n} {name}" for name, n in sorted(others.items()))

@@ -3,7 +3,7 @@
 Painting them is in `scanning.injection`; the smooth surface is fitted by `training.selection`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from stronglens.core.errors import StronglensError
 from stronglens.core.files import atomic_path
 from stronglens.core.rundir import RunDirectory
 from stronglens.data.catalog import read_table, write_table
+from stronglens.data.table_stream import read_in_parts
 from stronglens.evaluation.metrics import binomial_estimate
 from stronglens.plots.recovery import RecoveryPanel, recovery_figure
 from stronglens.training.selection import SELECTION, selection_of, write_selection
@@ -23,6 +24,9 @@ MATCH = 1.0
 """Distance within which a row of the catalogue is an injected lens [arcsec]."""
 _BINS = 6
 _FEWEST = 5
+_KNOWN = 0.8
+"""Share of lenses for which a property must be known to be shown."""
+_SHARES = (0.1, 0.01, 0.001)
 
 
 def measure_recovery(run: RunDirectory, scan: Path, injected: Columns) -> Columns:
@@ -47,11 +51,39 @@ def measure_recovery(run: RunDirectory, scan: Path, injected: Columns) -> Column
     found = table["is_recovered"]
     share = binomial_estimate(int(found.sum()), len(found))
     run.log(f"{len(found)} lenses injected, {int(here.sum())} detected, recovered {share}")
-    others = np.delete(rows["is_candidate"], nearest[here])
-    run.log(f"at the same threshold {others.mean():.2%} of {len(others)} other targets pass")
+    for line in _at_shares(run.path / "candidates.parquet", table):
+        run.log(line)
     _write_figure(run.path / "recovery.png", table)
     _write_surface(run, table)
     return table
+
+
+def _at_shares(catalogue: Path, table: Columns) -> Iterator[str]:
+    """Lines on what is recovered where a stated share of the survey's own targets passes."""
+    n_scored, n_passed = 0, 0
+    for rows in read_in_parts(catalogue, columns=("score", "is_candidate")):
+        n_scored += int(np.isfinite(rows["score"]).sum())
+        n_passed += int(rows["is_candidate"].sum())
+    if n_scored:
+        yield f"at the same threshold {n_passed / n_scored:.2%} of {n_scored} other targets pass"
+    ranks = {share: round(n_scored * share) for share in _SHARES if n_scored * share >= 1}
+    scores = _scores_at(catalogue, sorted(ranks.values()))
+    for share, rank in ranks.items():
+        found = int((table["score"] >= scores[rank]).sum())
+        kept = binomial_estimate(found, len(table["score"]))
+        yield f"at {scores[rank]:.4f}, where {share:.1%} of other targets pass: recovered {kept}"
+
+
+def _scores_at(catalogue: Path, ranks: Sequence[int]) -> dict[int, float]:
+    """Score of the first, second, ... row of a catalogue, the best first, read as far as needed."""
+    found, start = {}, 0
+    for rows in read_in_parts(catalogue, columns=("score",)):
+        stop = start + len(rows["score"])
+        found |= {k: float(rows["score"][k - 1 - start]) for k in ranks if start < k <= stop}
+        start = stop
+        if len(found) == len(ranks):
+            break
+    return found
 
 
 def match(lenses: Columns, rows: Columns, radius: float) -> np.ndarray:
@@ -137,7 +169,9 @@ def _properties(table: Columns) -> Sequence[tuple[str, str]]:
         ),
     ]
     return [
-        (name, label) for name, label in wanted if name in table and np.isfinite(table[name]).any()
+        (name, label)
+        for name, label in wanted
+        if name in table and np.isfinite(table[name]).mean() > _KNOWN
     ]
 
 

@@ -105,7 +105,7 @@ def scan_survey(scan: SurveyScan, work: TileWork, run: RunDirectory) -> ScanResu
     missing = missing_blocks(parts, blocks)
     run.log(_opening(plan, blocks, missing))
     for reason in plan.unreadable:
-        run.log(f"tile without a readable header: {reason}")
+        run.log(f"tile that cannot be read: {reason}")
     tally = _Tally()
     with tqdm(total=_total(plan, missing), desc="scan", unit="target", disable=None) as bar:
         for outcome in map_shards(work, missing, scan.crew):
@@ -114,12 +114,15 @@ def scan_survey(scan: SurveyScan, work: TileWork, run: RunDirectory) -> ScanResu
             bar.set_postfix(candidates=tally.n_candidates, refresh=False)
     if tally.faults:
         raise _incomplete(tally, blocks, parts)
-    run.log(f"{tally.n_done} targets scored in {tally.seconds:.0f} s of work")
+    run.log(f"{tally.n_done} targets done in {tally.seconds:.0f} s of work")
     paths = [parts / f"{block.name}.parquet" for block in blocks]
     if not sum(map(count_rows, paths)):
         where = "in the table" if scan.table else f"among the sources of {len(plan.sources)} tiles"
         raise NothingToScanError(f"no target {where}. Ask less of them, or name others.")
-    return write_products(run, paths, scan.products)
+    try:
+        return write_products(run, paths, scan.products)
+    except OSError as error:
+        raise _unfinished(error, len(blocks), parts) from error
 
 
 def planned(scan: SurveyScan, root: Path) -> Plan:
@@ -215,6 +218,17 @@ def _incomplete(tally: _Tally, blocks: Sequence[TileBlock], parts: Path) -> Inco
         f"{n_missing} of {len(blocks)} blocks could not be written ({shown}). {free:.1f} GB are "
         "free there. Make room, then give the same command again: only those blocks are done.",
         exit_code=3 if n_missing < len(blocks) else 1,
+    )
+
+
+def _unfinished(error: OSError, n_blocks: int, parts: Path) -> IncompleteScanError:
+    """Error for tables and cutouts that could not be written, most likely by a full disk."""
+    free = shutil.disk_usage(parts).free / 1e9
+    return IncompleteScanError(
+        f"all {n_blocks} blocks are scored, but their tables and cutouts could not be written "
+        f"({error}). {free:.1f} GB are free there. Make room, then give the same command "
+        "again: nothing is scored twice.",
+        exit_code=3,
     )
 
 

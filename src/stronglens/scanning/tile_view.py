@@ -136,8 +136,11 @@ def see(
         planes = resample_many(
             cut.flux, cut.ivar, cut.mask, part.grid.pixel_scale, factor, view.target
         )
-        for whole, some in zip((flux, ivar, mask), planes, strict=True):
-            whole[:, part.bands] = some
+        if len(view.parts) == 1 and part.bands == tuple(range(shape[1])):
+            flux, ivar, mask = planes  # all there is: no copy
+        else:
+            for whole, some in zip((flux, ivar, mask), planes, strict=True):
+                whole[:, part.bands] = some
         _mark_edges(status, reason, _missing(part.grid, view.target, *here) > pad)
         _mark(status, reason, np.asarray(cut.status, object), np.asarray(cut.reason, object))
         cuts.append(cut)
