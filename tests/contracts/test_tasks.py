@@ -13,7 +13,7 @@ from stronglens.core.errors import OutOfRangeError, UnknownNameError
 from stronglens.core.task import AbstractTask, TaskResult
 
 WITH_TASK = [name for name, verb in VERBS.items() if verb.task]
-REQUIRED = 'data = "d"\nfinder = "f"\nfiles = ["a.fits"]\ntable = "t.csv"\n'
+REQUIRED = 'data = "d"\nfinder = "f"\nfiles = ["a.fits"]\n'
 
 
 def _fields(record):

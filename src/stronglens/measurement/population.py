@@ -22,7 +22,7 @@ LABELS = {
     "slope_mean": "mean slope", "slope_scatter": "scatter of slopes", "slope_drift": "d slope / dz",
     "matter_density": "Om", "w": "w", "f_e": "f_E", "ratio_scatter": "scatter of ln ratio",
 }  # fmt: skip
-_N_CURVES = 400
+_N_CURVES = 2000
 _QUANTILES = (16.0, 50.0, 84.0)
 
 
@@ -38,12 +38,16 @@ def infer_population(task: Population, run: RunDirectory) -> PopulationResult:
     run.log(f"{len(sample.name)} lenses; parameters {', '.join(posterior.parameters)}")
     draws = posterior.draw(task.n_draws, numpy_generator(task.seed, "population"))
     for name, column in draws.values.items():
-        low, middle, high = np.percentile(column, _QUANTILES)
-        run.log(f"{name} {middle:.3f} ({low:.3f} to {high:.3f})")
+        run.log(_words(name, np.percentile(column, _QUANTILES)))
     recovered = recover(sample, task, task.n_mocks)
     _write(run, draws, sample)
     _draw(run, posterior, draws, recovered)
     return _result(run, posterior, draws, recovered)
+
+
+def _words(name: str, quantiles: np.ndarray) -> str:
+    low, middle, high = quantiles
+    return f"{name} {middle:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _write(run: RunDirectory, draws: PopulationDraws, sample: LensSample) -> None:
@@ -122,4 +126,5 @@ def _result(
         effective_size=draws.effective_size,
         n_mocks=len(next(iter(recovered.truth.values()), ())),
         coverage=recovered.coverage(),
+        summary="; ".join(_words(name, q) for name, q in quantiles.items()),
     )

@@ -75,10 +75,11 @@ def read_sample(task: Population) -> LensSample:
         OutOfRangeError: A redshift, radius, dispersion or error cannot be; the lens is named.
         MissingDataError: No lens is left, or none has a slope or a dispersion.
     """
-    is_run = task.table.is_dir() and (task.table / _TABLE).is_file()
+    table = Path() if task.table is None else task.table
+    is_run = (table / _TABLE).is_file()
     if is_run:
-        check_finished(task.table)
-    columns = _columns(task.table / _TABLE if is_run else task.table)
+        check_finished(table)
+    columns = _columns(table / _TABLE if is_run else table)
     if task.redshifts is not None:
         columns = _joined(columns, _columns(task.redshifts), task)
     columns = _wanted(columns, task.verdicts)

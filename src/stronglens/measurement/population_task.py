@@ -39,6 +39,8 @@ class PopulationResult(TaskResult):
     """Mock samples with the same redshifts and errors that were analysed."""
     coverage: dict[str, float]
     """Share of them whose truth lies in the 68 % interval, by parameter."""
+    summary: str
+    """Medians and 68 % intervals in one line."""
 
 
 @settings
@@ -50,7 +52,7 @@ class Population(AbstractTask):
     result_type: ClassVar[type[TaskResult]] = PopulationResult
     positional: ClassVar[tuple[str, ...]] = ("table",)
 
-    table: Path
+    table: Path | None = None
     """Run of `measure`, or a CSV, FITS or Parquet table: z_lens, z_source, theta_e, sigma_v, slope,
     and *_error or *_16 and *_84."""
     redshifts: Path | None = None
@@ -91,7 +93,12 @@ class Population(AbstractTask):
     """Seed of draws and mocks."""
 
     def check(self) -> None:
-        """Raise if a number or range cannot be."""
+        """Raise if there is no table, or a number or range cannot be."""
+        if self.table is None:
+            raise MissingDataError(
+                "table is missing: there are no lenses. Name a run of measure or a table: "
+                "stronglens population lenses.csv."
+            )
         for name, low, high in (
             ("interim_mean", 1.0, 3.0), ("interim_sd", 1e-3, 10.0), ("z_pivot", 0.0, 10.0),
             ("aperture", 0.01, 30.0), ("n_draws", 100, 1_000_000), ("n_mocks", 0, 10_000),
