@@ -23,11 +23,17 @@ CHAIN = [
     "forecast",
     "measure",
     "floor",
+    "population",
     "train-posterior",
     "calibrate-posterior",
 ]
 FINE = {"audit": (0, 3)}
 """Exit statuses of a run that worked; an audit of so few images may well not be passed."""
+LENSES = """name,z_lens,z_source,theta_e,theta_e_error,sigma_v,sigma_v_error,slope,slope_error
+a,0.2,0.7,1.1,0.02,250,15,2.0,0.1
+b,0.3,0.9,1.3,0.02,260,15,2.1,0.1
+c,0.4,1.2,0.9,0.02,230,15,2.2,0.1
+"""
 CLOCK = ("path", "seconds", "median_seconds", "images_per_second", "ms_per_image")
 """Results that depend on the machine and the hour."""
 
@@ -41,6 +47,7 @@ def home(tmp_path_factory):
     noise = np.random.default_rng(1).normal(0.0, 1.0, (45, 45)).astype(np.float32)
     header = fits.Header({"PIXSCALE": 0.18, "MAGZERO": 30.0, "FILTER": "g"})
     fits.writeto(folder / "galaxy.fits", noise, header)
+    (folder / "lenses.csv").write_text(LENSES)
     with contextlib.chdir(folder):
         for verb in CHAIN:
             words = [verb, "--config", str(SETTINGS / f"{verb}.toml"), "--out", f"runs/{verb}"]

@@ -84,6 +84,46 @@ AKIBA = """@inproceedings{akiba2019,
   year = {2019}
 }"""
 
+KELLY = """@article{kelly2007,
+  author = {Kelly, B. C.},
+  title = {Some Aspects of Measurement Error in Linear Regression of Astronomical Data},
+  journal = {The Astrophysical Journal},
+  volume = {665},
+  pages = {1489--1506},
+  year = {2007},
+  doi = {10.1086/519947}
+}"""
+
+CAO = """@article{cao2015,
+  author = {Cao, S. and Biesiada, M. and Gavazzi, R. and Pi{\\'o}rkowska, A. and Zhu, Z.-H.},
+  title = {Cosmology with Strong-lensing Systems},
+  journal = {The Astrophysical Journal},
+  volume = {806},
+  pages = {185},
+  year = {2015},
+  doi = {10.1088/0004-637X/806/2/185}
+}"""
+
+KOOPMANS = """@inproceedings{koopmans2006,
+  author = {Koopmans, L. V. E.},
+  title = {Gravitational Lensing \\& Stellar Dynamics},
+  booktitle = {EAS Publications Series},
+  volume = {20},
+  pages = {161--166},
+  year = {2006},
+  eprint = {astro-ph/0511121}
+}"""
+
+GALAN = """@article{galan2023,
+  author = {Galan, A. and others},
+  title = {{COOLEST}: COde-independent Organized LEns STandard},
+  journal = {Journal of Open Source Software},
+  volume = {8},
+  pages = {5567},
+  year = {2023},
+  doi = {10.21105/joss.05567}
+}"""
+
 OF_VERB: dict[str, tuple[str, ...]] = {
     "simulate": (KORMANN, SERSIC, CIOTTI, PYTORCH),
     "train": (PYTORCH,),
@@ -91,7 +131,8 @@ OF_VERB: dict[str, tuple[str, ...]] = {
     "combine": (PYTORCH,),
     "evaluate": (METCALF, PYTORCH),
     "scan": (ASTROPY, PYTORCH),
-    "measure": (KORMANN, ASTROPY, PYTORCH),
+    "measure": (KORMANN, GALAN, ASTROPY, PYTORCH),
+    "population": (KELLY, KOOPMANS, CAO, PYTORCH),
     "floor": (KORMANN, SERSIC, CIOTTI, PYTORCH),
     "forecast": (COLLETT, KORMANN, SERSIC, CIOTTI, PYTORCH),
 }

@@ -98,6 +98,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens floor --theta-e 1.2 --arc-snr 100",
             "stronglens.measurement.task:Floor",
         ),
+        "population": Verb(
+            "table of lenses → slopes, their scatter and drift; Om and w; corner plot, mocks",
+            "stronglens population runs/lenses --redshifts redshifts.csv --out runs/population",
+            "stronglens.measurement.population_task:Population",
+        ),
         "train-posterior": Verb(
             "nothing → network of posteriors, from fresh mock lenses",
             "stronglens train-posterior --max-minutes 60 --out runs/posterior",

@@ -40,7 +40,7 @@ from stronglens.simulation.exchange import LensScenes, sersics_from_rows, to_len
 
 COOLEST, COOLEST_GRID, LENSTRONOMY = "coolest.json", "coolest_grid.json", "lenstronomy.json"
 """Names of the files: with a Sersic source, with the source on a grid, and lenstronomy's lists."""
-_FINER = 4
+_FINER, _ISOTHERMAL = 4, 2.0
 _RELATIVE = ("theta_e",)
 
 
@@ -84,13 +84,14 @@ def coolest_lenses(image: LensImage, refined: Refined) -> tuple[CoolestLens, Coo
         message = "there is no stage without an image"
         raise ValueError(message)
     sersic = fit_sersic_source(stage.inversion, best)
-    mass, offset = _mass(best.vector)
+    lens_model = stage.inversion.lens_model
+    mass, offset = _mass(best.vector, lens_model)
     row = sersic.row | {
         "x_center": sersic.row["x_center"] + offset[0],
         "y_center": sersic.row["y_center"] + offset[1],
     }
     deflector, sky, left_out = _deflector(refined, best)
-    free = {VECTOR[k] for k in free_parameters(stage.inversion.lens_model)}
+    free = {VECTOR[k] for k in free_parameters(lens_model)}
     shared = CoolestLens(
         LensScenes(mass, sersics_from_rows([[row]]), deflector),
         image, posterior=_posterior(refined), fixed=frozenset({*VECTOR} - free),
@@ -187,9 +188,13 @@ def _facts(record: LensRecord, refined: Refined, task: Measure) -> dict[str, Any
     }
 
 
-def _mass(vector: Float[np.ndarray, "8"]) -> tuple[list[MassProfile], tuple[float, float]]:
+def _mass(
+    vector: Float[np.ndarray, "8"], lens_model: str
+) -> tuple[list[MassProfile], tuple[float, float]]:
     """Power law and shear about the origin, and how far the source moves with that."""
     values: dict[str, float] = dict(zip(VECTOR[1:], map(float, vector[1:]), strict=True))
+    # a slope that is not free is whatever the start had
+    values["slope"] = values["slope"] if lens_model.startswith("epl") else _ISOTHERMAL
     q, phi = axis_ratio_from_ellipticity(vector[1], vector[2])
     power_law = {
         "theta_e": math.exp(vector[0]), "slope": values["slope"], "q": q, "phi": phi,
@@ -244,14 +249,19 @@ def _posterior(refined: Refined) -> Posterior | None:
     """Weighted draws, widened by the scatter between choices of the model as the table's are."""
     if refined.samples is None:
         return None
-    weights = refined.samples.draws.weights
+    weights, stage = refined.samples.draws.weights, refined.stage
     generator = numpy_generator(1, "coolest")
     draws = {}
     for name in ("theta_e", *VECTOR[1:], "beta_x", "beta_y"):
         noise = refined.spread.get(name, 0.0) * generator.standard_normal(len(weights))
         column = refined.samples.values[name]
         draws[name] = column * np.exp(noise) if name in _RELATIVE else column + noise
-    return Posterior(draws, weights, {name: refined.draws[name] for name in draws})
+    even = {name: refined.draws[name] for name in draws}
+    if stage is not None and not stage.inversion.lens_model.startswith("epl"):
+        draws["slope"], even["slope"] = (
+            np.full(len(d["theta_e"]), _ISOTHERMAL) for d in (draws, even)
+        )
+    return Posterior(draws, weights, even)
 
 
 def _reduced_chi2(refined: Refined, solution: Solution, sersic: SersicSource) -> float:

@@ -18,7 +18,9 @@ MAX_ELLIPTICITY = 0.65
 """Largest (1 - q) / (1 + q): an axis ratio of 0.21 [-]."""
 STEPS = np.array([0.15, 0.1, 0.1, 0.05, 0.05, 0.06, 0.06, 0.15])
 """Longest step of an iteration, by parameter."""
-_ELLIPTICITY_SD, _CENTER_SD, _SHEAR_SD, _SLOPE_SD = 0.15, 0.05, 0.06, 0.2
+_ELLIPTICITY_SD, _CENTER_SD, _SHEAR_SD = 0.15, 0.05, 0.06
+SLOPE_SD = 0.2
+"""Standard deviation of the prior of the slope, whose mean is 2 [-]."""
 _LOG_THETA_E_SD = 0.7
 # slopes at which the power law is still one lens
 _SLOPE_RANGE = (1.2, 2.8)
@@ -65,7 +67,7 @@ def mass_prior(
     """
     middle = 0.5 * float(np.log(theta_e_range).sum())
     mean = [middle, *ellipticity, *center, 0.0, 0.0, 2.0]
-    sd = [_LOG_THETA_E_SD, *[_ELLIPTICITY_SD] * 2, *[_CENTER_SD] * 2, *[_SHEAR_SD] * 2, _SLOPE_SD]
+    sd = [_LOG_THETA_E_SD, *[_ELLIPTICITY_SD] * 2, *[_CENTER_SD] * 2, *[_SHEAR_SD] * 2, SLOPE_SD]
     return MassPrior(np.array(mean), np.array(sd), theta_e_range)
 
 
