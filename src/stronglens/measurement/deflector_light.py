@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import fft
+from scipy.fft import next_fast_len
 from scipy.linalg import solve_triangular
 from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.optimize import nnls
@@ -119,11 +119,11 @@ def sharp_gaussians(
 def convolved(images: Float[np.ndarray, "n y x"], psf: np.ndarray) -> Float[np.ndarray, "n y x"]:
     """Images after a PSF, by Fourier transforms; dark beyond the edge."""
     pairs = zip(images.shape[1:], psf.shape, strict=True)
-    size = [fft.next_fast_len(a + b - 1, real=True) for a, b in pairs]
-    product = fft.rfft2(images, s=size) * fft.rfft2(psf, s=size)
+    size: list[int] = [next_fast_len(a + b - 1, real=True) for a, b in pairs]  # type: ignore[misc]
+    product = np.fft.rfft2(images, s=size) * np.fft.rfft2(psf, s=size)
     top, left = (n // 2 for n in psf.shape)
     height, width = images.shape[1:]
-    return fft.irfft2(product, s=size)[:, top : top + height, left : left + width]
+    return np.fft.irfft2(product, s=size)[:, top : top + height, left : left + width]
 
 
 def fit_light(

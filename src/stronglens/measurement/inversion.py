@@ -186,9 +186,7 @@ class Inversion:
             Kaufman 1975: the projected Jacobian of variable projection.
         """
         jacobian = self._jacobian(solution, free)
-        columns = np.concatenate(
-            [solution.design.T @ jacobian, self._light_design.T @ jacobian]
-        )
+        columns = np.concatenate([solution.design.T @ jacobian, self._light_design.T @ jacobian])
         answered = columns.T @ linalg.cho_solve(solution.factor, columns, check_finite=False)
         precision = prior.sd[free] ** -2
         pull = precision * (solution.vector[free] - prior.mean[free])
@@ -217,7 +215,7 @@ class Inversion:
         place = places(beta_x[0], beta_y[0], window, self.n_side)
         unblurred = interpolation(place, self.n_side, self.region.rays_per_pixel)
         design = sparse.csr_array(self._blur @ unblurred)
-        n_nodes, n_light = design.shape[1], len(self._light_right)
+        n_nodes, n_light = len(self._form), len(self._light_right)
         # pixels that see none of the source are left out of the dense products
         seen = np.flatnonzero(np.diff(design.indptr))
         dense = design[seen].toarray()
@@ -230,7 +228,7 @@ class Inversion:
         return _Normal(vector, window, design, matrix, right, place, unblurred)
 
     def _finished(self, normal: _Normal, strength: float) -> Solution:
-        n_nodes = normal.design.shape[1]
+        n_nodes = len(self._form)
         matrix = normal.matrix.copy()
         matrix[:n_nodes, :n_nodes] += strength * self._form
         diagonal = np.arange(n_nodes, len(matrix))

@@ -129,7 +129,7 @@ def _kept(minima: Sequence[Minimum]) -> list[Minimum]:
 def _proposed(
     starts: Mapping[str, Float[np.ndarray, "n"]] | None, stage: Stage
 ) -> list[Float[np.ndarray, "8"]]:
-    """Some of a network's draws as vectors; what the mass model holds fixed is as the prior says."""
+    """Some of a network's draws as vectors, what the mass model holds fixed as the prior says."""
     if not starts:
         return []
     columns = {name: starts[name] for name in ("theta_e", *VECTOR[1:]) if name in starts}
@@ -147,17 +147,18 @@ def _proposed(
 
 
 def _posterior(stage: Stage, minima: list[Minimum], options: RefineOptions) -> Refined:
-    """Sample on a finer source grid, with the scatter between choices of the model added."""
+    """Sample around the minima, with the scatter between choices of the model added."""
     fine, sharp = best_stage(stage, minima)
     sharp = _kept(sharp)
     sampled = sample_posterior(
         fine.inversion, sharp, fine.prior, (options.n_draws, options.seed, fine.temperature)
     )
-    spread = model_spread(stage, minima[0], has_estimated_psf=options.has_estimated_psf)
+    best = min(minima, key=lambda minimum: abs(minimum.theta_e - sharp[0].theta_e))
+    spread = model_spread(stage, best, has_estimated_psf=options.has_estimated_psf)
     return Refined(
         draws=sampled.with_spread(spread, options.seed),
         samples=sampled,
-        evidence=weigh_arcs(stage, minima[0]),
+        evidence=weigh_arcs(stage, best),
         minima=tuple(sharp),
         stage=fine,
         chi2=fine.reduced_chi2(sharp[0].solution),

@@ -13,7 +13,7 @@ from stronglens.measurement.mass_model import MassPrior
 from stronglens.measurement.optimise import Minimum, descend, objective, source_window
 
 N_SOURCE = 14
-"""Nodes along the side of the source grid of the first descents: few, and the way down is smooth."""
+"""Nodes along the side of the source grid of the first descents: few make a smooth way down."""
 N_RADII = 36
 """Einstein radii on the grid: no further apart than the evidence is wide."""
 N_DESCENTS = 8

@@ -20,8 +20,8 @@ from stronglens.measurement.optimise import Minimum, arc_light, descend
 from stronglens.measurement.psf_numbers import psf_width
 from stronglens.measurement.source_grid import ENVELOPE_POWER, Window
 
-N_COARSE, N_FINE = 20, 24
-"""Nodes along the side of the source grid, in the search and at full resolution."""
+N_SIDE = 20
+"""Nodes along the side of the source grid; how far the answer moves with it is in the errors."""
 _FLOOR_RANGE = (0.005, 0.05)
 _FLOOR_RADIUS = 0.4
 _CORE_RADIUS = 0.2
@@ -187,13 +187,13 @@ def stage_of(
     region = fit_region(frame, area)
     if not region.is_fitted.any():
         raise OutOfRangeError("no pixel of the field can be used. Check mask and noise map.")
-    inversion = Inversion(frame, region, light, lens_model=lens_model, n_side=N_COARSE, floor=floor)
+    inversion = Inversion(frame, region, light, lens_model=lens_model, n_side=N_SIDE, floor=floor)
     prior = mass_prior(light.center, light.ellipticity, radii)
     return Stage(frame, light, inversion, prior, arc_light(inversion), floor)
 
 
 def best_stage(stage: Stage, minima: Sequence[Minimum]) -> tuple[Stage, list[Minimum]]:
-    """The stage of the posterior: a finer source, only pixels that minima light, one window.
+    """The stage of the posterior: only pixels that minima light, and one window for all.
 
     Pixels that were joined for the search stay joined: where they sample the PSF they hold all but
     a few per cent of what can be known (`stronglens floor` with both pixel scales).
@@ -212,7 +212,7 @@ def best_stage(stage: Stage, minima: Sequence[Minimum]) -> tuple[Stage, list[Min
     distance = np.hypot(frame.x - light.center[0], frame.y - light.center[1])
     region = fit_region(frame, area & (distance > _CORE_RADIUS))
     inversion = Inversion(
-        frame, region, light, lens_model=stage.inversion.lens_model, n_side=N_FINE,
+        frame, region, light, lens_model=stage.inversion.lens_model, n_side=N_SIDE,
         floor=stage.floor,
     )  # fmt: skip
     fine = replace(stage, inversion=inversion, arcs=arc_light(inversion))

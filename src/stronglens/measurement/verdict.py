@@ -27,7 +27,7 @@ LEAST_MAGNIFICATION = 1.5
 WIDE_THETA_E = 0.05
 """Relative error of theta_e above which a measurement is not called verified [-]."""
 LARGE_SHEAR = 0.15
-"""Shear above which a measurement is not called verified: two and a half widths of its prior [-]."""
+"""Shear above which a measurement is not called verified: 2.5 widths of its prior [-]."""
 _AGREEMENT = 3.0
 _NEAR_LIMIT, _CLOSE = 0.03, 40.0
 _FULL_WINDOW = 0.98
