@@ -147,7 +147,7 @@ def _families(arm: ArmResult) -> str:
     lines = [_line(heads), "|---" * len(heads) + "|"]
     for name in classes:
         n = int((arm.truth["scene_class"] == name).sum())
-        mark = f"{name} (in no training set)" if name in NEVER_TRAINED else name
+        mark = f"{name} (not in the suite's training set)" if name in NEVER_TRAINED else name
         cells = [mark, str(n), *(f"{row.carried[0].by_class[name].value:.3f}" for row in rows)]
         if arm.left_out:
             without = arm.left_out.get(name)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stronglens.measurement.importance import (
+    DrawPool,
     StudentMixture,
     fit_pareto,
-    importance_draws,
     pareto_smoothed,
     weigh,
 )
@@ -52,11 +52,27 @@ def test_too_few_ratios_have_no_shape():
 
 def test_the_evidence_of_a_gaussian_is_its_integral():
     dim = 4
-    draws = importance_draws(log_gaussian, mixture(dim, 1.1), 4000, np.random.default_rng(2))
+    pool = DrawPool(log_gaussian)
+    pool.add(mixture(dim, 1.1), 4000, np.random.default_rng(2))
+    draws = pool.weighed()
     truth = 0.5 * dim * np.log(2 * np.pi)
     assert draws.log_evidence == pytest.approx(truth, abs=4 * draws.log_evidence_error)
     assert draws.k_hat < 0.5
     assert draws.effective_size > 2000
+
+
+def test_draws_of_a_bad_proposal_do_no_harm_beside_those_of_a_good_one():
+    """Each is weighed by the sum of both densities, not by that of its own proposal."""
+    pool = DrawPool(log_gaussian)
+    pool.add(mixture(3, 0.1), 1000, np.random.default_rng(0))
+    alone = pool.weighed()
+    pool.add(mixture(3, 1.1), 1000, np.random.default_rng(1))
+    both = pool.weighed()
+    assert alone.effective_size < 50 or alone.k_hat > 0.7
+    assert both.k_hat < 0.5
+    assert both.effective_size > 600
+    assert both.log_evidence == pytest.approx(1.5 * np.log(2 * np.pi), abs=0.2)
+    assert both.weights @ both.points**2 == pytest.approx(np.ones(3), abs=0.2)
 
 
 def test_smoothing_does_not_change_the_order_or_the_sum():

@@ -89,7 +89,7 @@ def test_the_evidence_is_the_integral_over_all_fluxes(stage):
     window = Window(0.12, 0.06, 0.4)
     solution = inversion.solve(vector, window, 30.0)
     light = (inversion.columns.images * inversion.weight).T
-    design = np.hstack([solution.design, light])
+    design = np.hstack([solution.design.toarray(), light])
     form, _ = smoothness(inversion.n_side)
     n = form.shape[0]
     covariance = np.zeros((design.shape[1],) * 2)

@@ -1,5 +1,8 @@
 """The verbs measure and floor: what is read, what is written, what is refused."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -7,10 +10,13 @@ from measured_toys import SCALE, empty_field, galaxy_alone, lens
 
 from stronglens.core.errors import MissingDataError, OutOfRangeError
 from stronglens.data.catalog import read_table
+from stronglens.measurement import measuring
 from stronglens.measurement.coolest_reading import read_coolest
 from stronglens.measurement.information_floor import fisher_matrix, floor_errors
 from stronglens.measurement.inputs import Given, read_lenses
+from stronglens.measurement.lens_record import LensRecord, plain_record, record_from_plain
 from stronglens.measurement.noise_estimate import correlation_factor, estimate_sigma, usual_psf
+from stronglens.measurement.refine import refine
 from stronglens.measurement.task import Floor, Measure
 
 
@@ -105,6 +111,71 @@ def test_a_run_writes_a_table_and_a_page_for_every_input(tmp_path):
     for name in ("empty", "nothing"):
         assert (tmp_path / "run" / name / "page.html").is_file()
     assert (tmp_path / "run" / "index.html").read_text().count("rejected") >= 2
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch):
+    """A task of three galaxies, and the names of those that are measured."""
+    paths = tuple(
+        write(tmp_path / f"{name}.fits", galaxy_alone(seed=k)) for k, name in enumerate("abc")
+    )
+    measured = []
+
+    def refine_and_note(image, *others):
+        measured.append(image.name)
+        return refine(image, *others)
+
+    monkeypatch.setattr(measuring, "refine", refine_and_note)
+    return Measure(files=paths, pixel_scale=SCALE, network=False), measured
+
+
+def test_a_killed_run_goes_on_with_what_it_has(three, tmp_path, monkeypatch):
+    task, measured = three
+    whole = task.run(tmp_path / "whole")
+    wanted = read_table(tmp_path / "whole" / "measurements.parquet")
+    measured.clear()
+
+    def killed_at_b(image, *others):
+        if image.name == "b":
+            raise KeyboardInterrupt
+        return refine(image, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring, "refine", killed_at_b)
+        with pytest.raises(KeyboardInterrupt):
+            task.run(tmp_path / "run")
+    assert task.run(tmp_path / "run").n_rows == whole.n_rows == 3
+    assert measured == ["b", "c"]
+    found = read_table(tmp_path / "run" / "measurements.parquet")
+    for column in ("name", "verdict", "reasons"):
+        assert list(found[column]) == list(wanted[column])
+
+
+def test_an_object_that_cannot_be_measured_costs_no_other(three, tmp_path, monkeypatch):
+    task, _ = three
+
+    def fails_at_b(image, *others):
+        if image.name == "b":
+            message = "matrix is singular"
+            raise np.linalg.LinAlgError(message)
+        return refine(image, *others)
+
+    monkeypatch.setattr(measuring, "refine", fails_at_b)
+    result = task.run(tmp_path / "run")
+    assert (result.n_rows, result.n_failed) == (3, 1)
+    table = read_table(tmp_path / "run" / "measurements.parquet")
+    assert "the measurement failed: LinAlgError: matrix is singular" in table["reasons"][1]
+    assert "nothing but" in table["reasons"][2]
+
+
+def test_a_record_is_the_same_after_it_was_read_again():
+    record = LensRecord(
+        "a", "a.fits", "refined", ("why",), ("what",), is_failed=False, seconds=1.5,
+        refined={"theta_e": (1.0, 0.9, 1.1)}, diagnostics={"k_hat": 0.3, "chi2": float("inf")},
+    )  # fmt: skip
+    again = record_from_plain(json.loads(json.dumps(plain_record(record))))
+    assert np.isnan(again.diagnostics["chi2"])
+    assert replace(again, diagnostics={}) == replace(record, diagnostics={})
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.fft import next_fast_len
 from scipy.linalg import solve_triangular
 from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.optimize import nnls
@@ -52,32 +53,59 @@ class DeflectorLight:
 
     def image(self, frame: Frame) -> Float[np.ndarray, "y x"]:
         """Blurred light without the sky [pixel units]."""
-        return np.tensordot(self.amplitudes, blurred_gaussians(frame, self.shape, self.widths), 1)
+        return self._images_of(frame, self.shape[None])[0]
 
     def shape_derivatives(self, frame: Frame) -> Float[np.ndarray, "6 y x"]:
         """Derivatives of `image` with respect to the shape [pixel units per unit]."""
-        base = self.image(frame)
-        moved = []
-        for k in range(N_SHAPE):
-            shape = self.shape + _SHAPE_STEP * (np.arange(N_SHAPE) == k)
-            light = np.tensordot(self.amplitudes, blurred_gaussians(frame, shape, self.widths), 1)
-            moved.append((light - base) / _SHAPE_STEP)
-        return np.array(moved)
+        moves = _SHAPE_STEP * np.concatenate([np.zeros((1, N_SHAPE)), np.eye(N_SHAPE)])
+        images = self._images_of(frame, self.shape + moves)
+        return (images[1:] - images[0]) / _SHAPE_STEP
+
+    def _images_of(
+        self, frame: Frame, shapes: Float[np.ndarray, "shape 6"]
+    ) -> Float[np.ndarray, "shape y x"]:
+        """Blurred light with other shapes; the PSF is applied to sums of Gaussians."""
+        is_active = self.amplitudes > 0
+        active = self.amplitudes[is_active]
+        lights = [
+            np.tensordot(active, sharp_gaussians(frame, shape, self.widths, is_active), 1)
+            for shape in shapes
+        ]
+        return convolved(np.array(lights), frame.image.psf)
 
 
 def blurred_gaussians(
     frame: Frame, shape: Float[np.ndarray, "6"], widths: Float[np.ndarray, "gaussian"]
 ) -> Float[np.ndarray, "gaussian y x"]:
-    """Elliptical Gaussians of unit flux after the PSF; their ellipticity changes with width.
+    """Elliptical Gaussians of unit flux after the PSF.
 
     Args:
         frame: Where.
         shape: As in `DeflectorLight`.
         widths: Standard deviations [arcsec].
     """
+    every = np.ones(len(widths), bool)
+    return convolved(sharp_gaussians(frame, shape, widths, every), frame.image.psf)
+
+
+def sharp_gaussians(
+    frame: Frame,
+    shape: Float[np.ndarray, "6"],
+    widths: Float[np.ndarray, "gaussian"],
+    chosen: Bool[np.ndarray, "gaussian"],
+) -> Float[np.ndarray, "some y x"]:
+    """Elliptical Gaussians of unit flux before the PSF; their ellipticity changes with width.
+
+    Args:
+        frame: Where.
+        shape: As in `DeflectorLight`.
+        widths: Standard deviations of the whole expansion [arcsec].
+        chosen: Those that are wanted.
+    """
     dx, dy = frame.x - shape[0], frame.y - shape[1]
-    span = np.log(widths[-1] / widths[0])
-    place = (np.log(widths / widths[0]) / span)[:, None]
+    first, span = widths[0], np.log(widths[-1] / widths[0])
+    widths = widths[chosen]
+    place = (np.log(widths / first) / span)[:, None]
     e1, e2 = (shape[2:4] * (1.0 - place) + shape[4:6] * place).T
     e = np.minimum(np.hypot(e1, e2), _MAX_ELLIPTICITY)
     q, phi = ((1.0 - e) / (1.0 + e))[:, None, None], (0.5 * np.arctan2(e2, e1))[:, None, None]
@@ -85,13 +113,13 @@ def blurred_gaussians(
     u, v = dx * cos + dy * sin, dy * cos - dx * sin
     # the pixel widens the narrowest ones
     variance = (widths**2 + (0.3 * frame.image.pixel_scale) ** 2)[:, None, None]
-    light = np.exp(-0.5 * (q * u * u + v * v / q) / variance) / (2.0 * np.pi * variance)
-    return convolved(light, frame.image.psf)
+    return np.exp(-0.5 * (q * u * u + v * v / q) / variance) / (2.0 * np.pi * variance)
 
 
 def convolved(images: Float[np.ndarray, "n y x"], psf: np.ndarray) -> Float[np.ndarray, "n y x"]:
     """Images after a PSF, by Fourier transforms; dark beyond the edge."""
-    size = [a + b - 1 for a, b in zip(images.shape[1:], psf.shape, strict=True)]
+    pairs = zip(images.shape[1:], psf.shape, strict=True)
+    size: list[int] = [next_fast_len(a + b - 1, real=True) for a, b in pairs]  # type: ignore[misc]
     product = np.fft.rfft2(images, s=size) * np.fft.rfft2(psf, s=size)
     top, left = (n // 2 for n in psf.shape)
     height, width = images.shape[1:]

@@ -166,23 +166,51 @@ def fit_pareto(excess: Float[np.ndarray, "n"]) -> tuple[float, float]:
     return (n * shape + 10 * 0.5) / (n + 10), scale
 
 
-def importance_draws(
-    log_density: Callable[[Float[np.ndarray, "dim"]], float],
-    proposal: StudentMixture,
-    n: int,
-    generator: np.random.Generator,
-) -> WeightedDraws:
-    """Draw from a mixture and weigh the draws by a density.
+class DrawPool:
+    """Draws of several proposals, one after the other, that are weighed together.
 
     Args:
         log_density: Logarithm of the target, minus infinity outside its range.
-        proposal: The mixture.
-        n: Number of draws.
-        generator: Source of randomness.
+
+    Reference:
+        Balance heuristic over all proposals: Veach & Guibas 1995; Cornuet et al. 2012, eq. 2, for
+        proposals that follow from earlier draws.
     """
-    points = proposal.draw(n, generator)
-    target = np.array([log_density(point) for point in points])
-    return weigh(points, target, proposal.log_density(points))
+
+    def __init__(self, log_density: Callable[[Float[np.ndarray, "dim"]], float]) -> None:
+        self.log_density = log_density
+        self.parts: list[tuple[StudentMixture, np.ndarray, np.ndarray]] = []
+
+    @property
+    def points(self) -> Float[np.ndarray, "n dim"]:
+        """All draws."""
+        return np.concatenate([points for _, points, _ in self.parts])
+
+    @property
+    def log_target(self) -> Float[np.ndarray, "n"]:
+        """Logarithm of the density at all draws."""
+        return np.concatenate([heights for _, _, heights in self.parts])
+
+    def add(self, proposal: StudentMixture, n: int, generator: np.random.Generator) -> None:
+        """Draw from one more proposal.
+
+        Args:
+            proposal: The proposal.
+            n: Number of draws.
+            generator: Source of randomness.
+        """
+        points = proposal.draw(n, generator)
+        heights = np.array([self.log_density(point) for point in points])
+        self.parts.append((proposal, points, heights))
+
+    def weighed(self) -> WeightedDraws:
+        """All draws with their weights, as if drawn from the sum of the proposals."""
+        points = self.points
+        terms = [
+            np.log(len(own) / len(points)) + proposal.log_density(points)
+            for proposal, own, _ in self.parts
+        ]
+        return weigh(points, self.log_target, np.logaddexp.reduce(np.array(terms), axis=0))
 
 
 def _pareto_quantile(share: np.ndarray, shape: float, scale: float) -> np.ndarray:

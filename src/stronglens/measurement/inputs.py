@@ -80,7 +80,7 @@ def read_lenses(paths: Sequence[Path], given: Given) -> Iterator[LensInput]:
             try:
                 for cutout in read_cutouts(one, _hints(given)):
                     yield lens_of(cutout, given)
-            except StronglensError as error:
+            except (StronglensError, OSError, ValueError) as error:
                 yield LensInput(object_name(one), str(one), failure=str(error))
 
 

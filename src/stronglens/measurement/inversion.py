@@ -54,7 +54,7 @@ class Solution:
     """Sum of the squared residuals."""
     deviance: float
     """Minus twice the logarithm of the evidence, up to a constant of the pixels."""
-    design: Float[np.ndarray, "_ _"]
+    design: sparse.csr_array
     """Image of each node (pixel, node), empty in a `lighter` copy [noise standard deviations per
     pixel unit]."""
     factor: tuple[np.ndarray, bool]
@@ -88,7 +88,7 @@ class _Normal:
 
     vector: np.ndarray
     window: Window
-    design: np.ndarray
+    design: sparse.csr_array
     matrix: np.ndarray
     right: np.ndarray
     place: Places
@@ -186,7 +186,7 @@ class Inversion:
             Kaufman 1975: the projected Jacobian of variable projection.
         """
         jacobian = self._jacobian(solution, free)
-        columns = np.hstack([solution.design, self._light_design]).T @ jacobian
+        columns = np.concatenate([solution.design.T @ jacobian, self._light_design.T @ jacobian])
         answered = columns.T @ linalg.cho_solve(solution.factor, columns, check_finite=False)
         precision = prior.sd[free] ** -2
         pull = precision * (solution.vector[free] - prior.mean[free])
@@ -214,18 +214,21 @@ class Inversion:
         beta_x, beta_y = self._traced(vector[None])
         place = places(beta_x[0], beta_y[0], window, self.n_side)
         unblurred = interpolation(place, self.n_side, self.region.rays_per_pixel)
-        design = sparse.csr_array(self._blur @ unblurred).toarray()
-        n_nodes, n_light = design.shape[1], len(self._light_right)
+        design = sparse.csr_array(self._blur @ unblurred)
+        n_nodes, n_light = len(self._form), len(self._light_right)
+        # pixels that see none of the source are left out of the dense products
+        seen = np.flatnonzero(np.diff(design.indptr))
+        dense = design[seen].toarray()
         matrix = np.empty((n_nodes + n_light, n_nodes + n_light))
-        matrix[:n_nodes, :n_nodes] = design.T @ design
-        matrix[n_nodes:, :n_nodes] = self._light_design.T @ design
+        matrix[:n_nodes, :n_nodes] = dense.T @ dense
+        matrix[n_nodes:, :n_nodes] = self._light_design[seen].T @ dense
         matrix[:n_nodes, n_nodes:] = matrix[n_nodes:, :n_nodes].T
         matrix[n_nodes:, n_nodes:] = self._light_normal
         right = np.concatenate([design.T @ self.data, self._light_right])
         return _Normal(vector, window, design, matrix, right, place, unblurred)
 
     def _finished(self, normal: _Normal, strength: float) -> Solution:
-        n_nodes = normal.design.shape[1]
+        n_nodes = len(self._form)
         matrix = normal.matrix.copy()
         matrix[:n_nodes, :n_nodes] += strength * self._form
         diagonal = np.arange(n_nodes, len(matrix))
@@ -286,5 +289,4 @@ def _ripples(dx: np.ndarray, dy: np.ndarray, image: np.ndarray) -> np.ndarray:
 
 def lighter(solution: Solution) -> Solution:
     """The same solution without its large matrices, for keeping many."""
-    empty = np.zeros((0, 0))
-    return replace(solution, design=empty, factor=(empty, True))
+    return replace(solution, design=sparse.csr_array((0, 0)), factor=(np.zeros((0, 0)), True))

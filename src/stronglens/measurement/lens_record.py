@@ -136,6 +136,29 @@ def plain_record(record: LensRecord) -> dict[str, Any]:
     return _without_nan(asdict(record))
 
 
+def record_from_plain(values: Mapping[str, Any]) -> LensRecord:
+    """The record that `plain_record` wrote.
+
+    Args:
+        values: What the JSON file holds.
+    """
+
+    def number(value: float | None) -> float:
+        return math.nan if value is None else float(value)
+
+    def triple(value: Sequence[float | None]) -> tuple[float, float, float]:
+        middle, low, high = (number(one) for one in value)
+        return middle, low, high
+
+    kept = dict(values)
+    for name in ("reasons", "remarks"):
+        kept[name] = tuple(values[name])
+    for name in ("refined", "network"):
+        kept[name] = {key: triple(value) for key, value in values[name].items()}
+    kept["diagnostics"] = {key: number(value) for key, value in values["diagnostics"].items()}
+    return LensRecord(**kept)
+
+
 def _diagnostics(refined: Refined) -> dict[str, float]:
     samples, evidence = refined.samples, refined.evidence
     nan = math.nan

@@ -1,6 +1,6 @@
 """The mass models that are fitted: their parameters as a vector, priors, and the rays they bend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,6 +36,14 @@ class MassPrior:
     """Standard deviations."""
     theta_e_range: tuple[float, float]
     """Smallest and largest Einstein radius [arcsec]."""
+
+    def sharpened(self, temperature: float) -> "MassPrior":
+        """The prior beside a deviance that will be divided by a temperature, and it with it.
+
+        Args:
+            temperature: Number that the sum of deviance and penalty will be divided by [-].
+        """
+        return replace(self, sd=self.sd / np.sqrt(temperature))
 
     def penalty(self, vector: Float[np.ndarray, "8"]) -> float:
         """Minus twice the logarithm of the prior, up to a constant; infinite outside its range."""

@@ -6,6 +6,7 @@ The measurement itself is in `refine`, the verdict in `verdict`.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,18 @@ import numpy as np
 from tqdm import tqdm
 
 from stronglens.core.errors import StronglensError
-from stronglens.core.files import write_json
+from stronglens.core.files import read_json, write_json
 from stronglens.core.rundir import RunDirectory
 from stronglens.data.catalog import write_fits_table, write_table
 from stronglens.measurement.coolest_export import export_measured
 from stronglens.measurement.csv_tables import write_csv
 from stronglens.measurement.inputs import Given, LensInput, read_lenses
-from stronglens.measurement.lens_record import LensRecord, plain_record, table_of
+from stronglens.measurement.lens_record import (
+    LensRecord,
+    plain_record,
+    record_from_plain,
+    table_of,
+)
 from stronglens.measurement.pages import draw_lens, write_lens_page, write_table_page
 from stronglens.measurement.refine import Refined, RefineOptions, refine
 from stronglens.measurement.task import Measure, MeasureResult
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
 
 N_NETWORK = 1000
 """Draws of the network per lens."""
+FAILURES = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, ValueError)
+"""What one object may raise without an end to the run: it becomes its reason."""
+_RECORD = "record.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +65,14 @@ def measure_all(task: Measure, run: RunDirectory) -> MeasureResult:
     network = _network(task)
     records: list[LensRecord] = []
     folders: dict[str, int] = {}
-    for entry in tqdm(read_lenses(task.files, given), desc="measure", unit="lens", disable=None):
-        measured = measure_one(entry, options, network, task.seed)
+    bar = tqdm(read_lenses(task.files, given), desc="measure", unit="lens", disable=None)
+    for entry in bar:
         folder = _folder_name(entry.name, folders)
-        _write_lens(run, folder, measured, task)
-        records.append(measured.record)
-        run.log(measured.record.sentence())
+        record = _done_before(run.path / folder, entry)
+        if record is None:
+            record = _measured_into(run, folder, entry, (task, options, network))
+        records.append(record)
+        bar.set_postfix_str(f"{record.name} {record.verdict}")
         run.progress(n_done=len(records))
     _write_tables(run, records, list(folders))
     return _result(run, records)
@@ -82,12 +93,46 @@ def measure_one(
     if entry.image is None:
         record = LensRecord.rejected(entry, (entry.failure,), 0.0, is_failed=True)
         return Measured(entry, record, None)
-    draws, remarks = _network_draws(entry, network, seed)
-    refined = refine(entry.image, draws, _options_for(entry, options))
-    judgement = judge(refined, draws)
+    try:
+        draws, remarks = _network_draws(entry, network, seed)
+        refined = refine(entry.image, draws, _options_for(entry, options))
+        judgement = judge(refined, draws)
+    except FAILURES as error:
+        reason = f"the measurement failed: {type(error).__name__}: {error}"
+        record = LensRecord.rejected(entry, (reason,), perf_counter() - begun, is_failed=True)
+        return Measured(entry, record, None)
     seconds = perf_counter() - begun
     record = LensRecord.measured((entry, remarks), refined, judgement, draws, seconds)
     return Measured(entry, record, refined)
+
+
+def _done_before(path: Path, entry: LensInput) -> LensRecord | None:
+    """Record of an object that an interrupted run has finished; None where there is none."""
+    file = path / _RECORD
+    if not file.is_file():
+        return None
+    record = record_from_plain(read_json(file))
+    return record if (record.name, record.path) == (entry.name, entry.path) else None
+
+
+def _measured_into(
+    run: RunDirectory,
+    folder: str,
+    entry: LensInput,
+    how: "tuple[Measure, RefineOptions, PosteriorNetwork | None]",
+) -> LensRecord:
+    """Measure one object and write its folder; the record comes last and says that it is whole."""
+    task, options, network = how
+    measured = measure_one(entry, options, network, task.seed)
+    path = run.path / folder
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_lens(path, measured, task)
+    except FAILURES as error:
+        run.log(f"{entry.name}: figures or files are missing: {type(error).__name__}: {error}")
+    write_json(path / _RECORD, plain_record(measured.record))
+    run.log(measured.record.sentence())
+    return measured.record
 
 
 def options_of(task: Measure) -> RefineOptions:
@@ -136,11 +181,8 @@ def _folder_name(name: str, taken: dict[str, int]) -> str:
     return numbered
 
 
-def _write_lens(run: RunDirectory, folder: str, measured: Measured, task: Measure) -> None:
-    """Write one object's folder: record, chain, files for other codes, figures and page."""
-    path = run.path / folder
-    path.mkdir(parents=True, exist_ok=True)
-    write_json(path / "record.json", plain_record(measured.record))
+def _write_lens(path: Path, measured: Measured, task: Measure) -> None:
+    """Write one object's chain, files for other codes, figures and page."""
     refined = measured.refined
     figures: list[str] = []
     if refined is not None and refined.samples is not None:

@@ -16,8 +16,10 @@ SMALLEST_WINDOW = 0.25
 """Smallest half width of the source grid [arcsec]."""
 _ARC_SNR = 3.5
 _MARGIN, _MARGIN_FACTOR, _SHARE = 0.08, 1.25, 0.9
-_MOVING_ITERATIONS = 4
-_TRIALS = 4
+_MOVING_ITERATIONS, _FOLLOWS = 8, 0.1
+_TRIALS, _RAISE, _RELAX, _LEAST_DAMPING = 5, 8.0, 0.2, 1e-3
+_GOOD, _POOR = 0.7, 0.3
+_LEAST_GAIN, _HOPING = 0.3, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,8 @@ def descend(
     start: Solution,
     prior: MassPrior,
     arcs: Float[np.ndarray, "pixel"] | None,
-    max_iterations: int = 12,
+    max_iterations: int = 15,
+    bar: float = np.inf,
 ) -> Minimum:
     """Follow the evidence from a start to a minimum.
 
@@ -108,6 +111,8 @@ def descend(
         prior: Priors of the parameters.
         arcs: Light that the window of the source follows in the first steps; None holds it still.
         max_iterations: Most steps.
+        bar: Objective of a minimum that is known; the descent ends early where even steps as good
+            as the last one would not get down to it.
 
     Reference:
         Levenberg 1944; Marquardt 1963.
@@ -116,21 +121,36 @@ def descend(
     here, value = start, objective(start, prior)
     damping = 1e-2
     for k in range(max_iterations):
-        follows = arcs if k < _MOVING_ITERATIONS else None
-        hessian, slope = inversion.step_equations(here, free, prior)
-        stepped = _step(inversion, here, prior, (hessian, slope, damping, value), follows)
+        equations = inversion.step_equations(here, free, prior)
+        stepped = _step(inversion, here, prior, (*equations, damping, value))
         if stepped is None:
             break
         gain = value - stepped[1]
         here, value, damping = stepped
-        if k % 3 == 1:
-            here = inversion.solve_best(here.vector, here.window, here.strength, 2)
+        window = here.window
+        if arcs is not None and k < _MOVING_ITERATIONS:
+            window = _followed(window, source_window(inversion, here.vector, arcs))
+        if k % 3 == 1 or window is not here.window:
+            here = inversion.solve_best(here.vector, window, here.strength, 2)
             value = objective(here, prior)
-        if gain < 0.3:
+        elif gain < _LEAST_GAIN:
+            break
+        if k >= _HOPING and value - gain * (max_iterations - k) > bar:
             break
     here = inversion.solve_best(here.vector, here.window, here.strength, 2)
     hessian, _ = inversion.step_equations(here, free, prior)
     return Minimum(here, objective(here, prior), hessian)
+
+
+def _followed(window: Window, wanted: Window) -> Window:
+    """The window that is wanted, if it is quite another.
+
+    The evidence of a model changes by several units with the nodes alone: a window that moved with
+    every step would hide the slope.
+    """
+    apart = max(abs(wanted.x - window.x), abs(wanted.y - window.y))
+    apart = max(apart, abs(wanted.half_width - window.half_width))
+    return wanted if apart > _FOLLOWS * window.half_width else window
 
 
 def _step(
@@ -138,7 +158,6 @@ def _step(
     here: Solution,
     prior: MassPrior,
     equations: tuple[np.ndarray, np.ndarray, float, float],
-    arcs: Float[np.ndarray, "pixel"] | None,
 ) -> tuple[Solution, float, float] | None:
     """One step downhill: solution, objective and damping; None where there is none."""
     hessian, slope, damping, value = equations
@@ -149,9 +168,10 @@ def _step(
         vector = here.vector.copy()
         vector[free] += step
         if np.isfinite(prior.penalty(vector)):
-            window = here.window if arcs is None else source_window(inversion, vector, arcs)
-            there = inversion.solve(vector, window, here.strength)
+            there = inversion.solve(vector, here.window, here.strength)
             if (new := objective(there, prior)) < value:
-                return there, new, max(damping / 6.0, 1e-6)
-        damping *= 8.0
+                share = (value - new) / float(2.0 * step @ slope - step @ hessian @ step)
+                factor = _RELAX if share > _GOOD else 1.0 if share > _POOR else 1.0 / _RELAX
+                return there, new, max(damping * factor, _LEAST_DAMPING)
+        damping *= _RAISE
     return None

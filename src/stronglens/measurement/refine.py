@@ -14,14 +14,13 @@ from stronglens.core.errors import OutOfRangeError
 from stronglens.measurement.alternatives import model_spread
 from stronglens.measurement.arc_evidence import ArcEvidence, weigh_arcs
 from stronglens.measurement.lens_image import LensImage
-from stronglens.measurement.mass_model import VECTOR, vector_from_values
-from stronglens.measurement.noise_estimate import correlation_factor
+from stronglens.measurement.mass_model import VECTOR, free_parameters, vector_from_values
 from stronglens.measurement.optimise import Minimum
 from stronglens.measurement.sampling import Sampled, sample_posterior
-from stronglens.measurement.search import best_starts, grid_vectors, minima_from
+from stronglens.measurement.search import N_SOURCE, find_starts, minima_from
 from stronglens.measurement.stage import Stage, best_stage, coarse_stage, theta_e_range
 
-_MOST_STARTS = 24
+_MOST_STARTS = 8
 _KEPT, _KEPT_GAP = 4, 40.0
 _LEAST_ARC_SNR = 8.0
 
@@ -96,26 +95,30 @@ def refine(
             f"arcs need {_LEAST_ARC_SNR:g}"
         )
         return replace(nothing, stage=stage, reasons=(reason,), seconds=perf_counter() - begun)
-    stage, minima = searched(stage, starts, options)
-    refined = _posterior(image, stage, minima, options)
+    stage, minima = searched(stage, starts)
+    refined = _posterior(stage, minima, options)
     return replace(refined, seconds=perf_counter() - begun)
 
 
 def searched(
     stage: Stage,
     starts: Mapping[str, Float[np.ndarray, "n"]] | None,
-    options: RefineOptions,
 ) -> tuple[Stage, list[Minimum]]:
-    """Grid and descents, then the deflector once more without the arcs, and descents again."""
-    vectors = grid_vectors(stage.prior, has_shear="shear" in options.lens_model)
-    vectors += [
-        vector for vector in _start_vectors(starts) if np.isfinite(stage.prior.penalty(vector))
-    ]
-    candidates = best_starts(stage.inversion, vectors, stage.prior, stage.arcs)
-    minima = _kept(minima_from(stage.inversion, candidates, stage.prior, stage.arcs))
-    stage = stage.with_light_without(minima[0].solution)
-    again = [minimum.solution for minimum in minima]
-    return stage, _kept(minima_from(stage.inversion, again, stage.prior, stage.arcs))
+    """Grid and descents on a simple source, on a finer one, and again without the arcs' light."""
+    prior, arcs = stage.prior, stage.arcs
+    simple = stage.inversion_with(n_side=N_SOURCE)
+    found = find_starts(simple, prior, arcs, _proposed(starts, stage))
+    rough = minima_from(simple, found, prior, arcs)[:_KEPT]
+    minima = _followed(stage, rough)
+    best = minima[0].solution
+    stage = stage.tempered_by(best).with_light_without(best)
+    return stage, _followed(stage, minima)
+
+
+def _followed(stage: Stage, minima: Sequence[Minimum]) -> list[Minimum]:
+    """Minima followed further on the source grid of a stage, those that can compete."""
+    starts = [minimum.solution for minimum in minima]
+    return _kept(minima_from(stage.inversion, starts, stage.prior, stage.arcs))
 
 
 def _kept(minima: Sequence[Minimum]) -> list[Minimum]:
@@ -123,41 +126,42 @@ def _kept(minima: Sequence[Minimum]) -> list[Minimum]:
     return [m for m in minima if m.objective < best + _KEPT_GAP][:_KEPT]
 
 
-def _start_vectors(
-    starts: Mapping[str, Float[np.ndarray, "n"]] | None,
+def _proposed(
+    starts: Mapping[str, Float[np.ndarray, "n"]] | None, stage: Stage
 ) -> list[Float[np.ndarray, "8"]]:
-    """Some of a network's draws as vectors."""
+    """Some of a network's draws as vectors, what the mass model holds fixed as the prior says."""
     if not starts:
         return []
     columns = {name: starts[name] for name in ("theta_e", *VECTOR[1:]) if name in starts}
     n = len(columns["theta_e"])
     chosen = np.linspace(0, n - 1, min(n, _MOST_STARTS)).astype(int)
-    return [
-        vector_from_values({name: float(values[k]) for name, values in columns.items()})
-        for k in chosen
-    ]
+    free = free_parameters(stage.inversion.lens_model)
+    vectors = []
+    for k in chosen:
+        vector = stage.prior.mean.copy()
+        drawn = {name: float(values[k]) for name, values in columns.items()}
+        vector[free] = vector_from_values(drawn)[free]
+        if np.isfinite(stage.prior.penalty(vector)):
+            vectors.append(vector)
+    return vectors
 
 
-def _posterior(
-    image: LensImage, stage: Stage, minima: list[Minimum], options: RefineOptions
-) -> Refined:
-    """Sample at full resolution, with the scatter between choices of the model added."""
-    fine, sharp = best_stage(image, stage, minima)
+def _posterior(stage: Stage, minima: list[Minimum], options: RefineOptions) -> Refined:
+    """Sample around the minima, with the scatter between choices of the model added."""
+    fine, sharp = best_stage(stage, minima)
     sharp = _kept(sharp)
-    n_free = fine.inversion.n_pixels - fine.degrees_of_freedom(sharp[0].solution)
-    chi2 = sharp[0].solution.chi2 / max(n_free, 1.0)
-    temperature = max(1.0, chi2, correlation_factor(stage.residual_snr(minima[0].solution)))
     sampled = sample_posterior(
-        fine.inversion, sharp, fine.prior, (options.n_draws, options.seed, temperature)
+        fine.inversion, sharp, fine.prior, (options.n_draws, options.seed, fine.temperature)
     )
-    spread = model_spread(stage, minima[0], has_estimated_psf=options.has_estimated_psf)
+    best = min(minima, key=lambda minimum: abs(minimum.theta_e - sharp[0].theta_e))
+    spread = model_spread(stage, best, has_estimated_psf=options.has_estimated_psf)
     return Refined(
         draws=sampled.with_spread(spread, options.seed),
         samples=sampled,
-        evidence=weigh_arcs(stage, minima[0]),
+        evidence=weigh_arcs(stage, best),
         minima=tuple(sharp),
         stage=fine,
-        chi2=chi2,
-        temperature=temperature,
+        chi2=fine.reduced_chi2(sharp[0].solution),
+        temperature=fine.temperature,
         spread=spread,
     )

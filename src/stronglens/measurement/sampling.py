@@ -9,9 +9,9 @@ from jaxtyping import Float
 from stronglens.core.seeds import numpy_generator
 from stronglens.measurement.importance import (
     DEGREES,
+    DrawPool,
     StudentMixture,
     WeightedDraws,
-    importance_draws,
 )
 from stronglens.measurement.inversion import Inversion
 from stronglens.measurement.mass_model import (
@@ -31,7 +31,7 @@ K_HAT_MAX = 0.7
 LEAST_EFFECTIVE = 60.0
 """Effective size below which more is done [-]."""
 _LEAST_TO_KEEP = 20.0
-_PILOTS, _PILOT_SHARE, _ROUNDS, _DEEPEST = 2, 0.35, 3, 15.0
+_PILOTS, _PILOT_SHARE, _ROUNDS, _DEEPEST = 2, 0.2, 5, 15.0
 _QUADRATIC_PULL, _PRECISIONS, _LARGEST_SHIFT = 3.0, (0.25, 3.0), 2.5
 _NEW_SHARE = 0.8
 _TEMPERED = 48
@@ -76,7 +76,7 @@ def sample_posterior(
     """Sample evidence times prior around minima.
 
     The curvature at the minima shapes the first proposal. Pilot draws from it reshape it, and
-    the draws do so again where they are worth too little.
+    the draws do so again where they are worth too little; all of them count in the end.
 
     Args:
         inversion: The likelihood; the window and smoothness of the source are those of the minima.
@@ -87,20 +87,18 @@ def sample_posterior(
     n, seed, temperature = plan
     target = _Target(inversion, minima[0], prior, temperature)
     proposal = laplace_mixture(minima, temperature)
-    points, heights = np.zeros((0, len(minima[0].hessian))), np.zeros(0)
+    pool = DrawPool(target)
     for k in range(_PILOTS):
-        new = proposal.draw(int(_PILOT_SHARE * n), numpy_generator(seed, "pilot", k))
-        points = np.concatenate([points, new])
-        heights = np.concatenate([heights, [target(point) for point in new]])
-        proposal = reshaped(proposal, points, heights)
-    draws = importance_draws(target, proposal, n, numpy_generator(seed, "draws", 0))
+        pool.add(proposal, int(_PILOT_SHARE * n), numpy_generator(seed, "pilot", k))
+        proposal = reshaped(proposal, pool.points, pool.log_target)
+    pool.add(proposal, n - len(pool.points), numpy_generator(seed, "draws", 0))
+    draws = pool.weighed()
     for k in range(1, _ROUNDS):
         if draws.k_hat < K_HAT_MAX and draws.effective_size >= LEAST_EFFECTIVE:
             break
-        points = np.concatenate([points, draws.points])
-        heights = np.concatenate([heights, draws.log_target])
-        proposal = reshaped(proposal, points, heights)
-        draws = importance_draws(target, proposal, n, numpy_generator(seed, "draws", k))
+        proposal = reshaped(proposal, pool.points, pool.log_target)
+        pool.add(proposal, n // 2, numpy_generator(seed, "draws", k))
+        draws = pool.weighed()
     method = "importance"
     if draws.k_hat > K_HAT_MAX or not draws.effective_size >= _LEAST_TO_KEEP:
         generator = numpy_generator(seed, "tempered")

@@ -12,66 +12,77 @@ from stronglens.measurement.inversion import Inversion, Solution, lighter
 from stronglens.measurement.mass_model import MassPrior
 from stronglens.measurement.optimise import Minimum, descend, objective, source_window
 
-N_RADII = 16
-"""Einstein radii on the grid."""
-N_DESCENTS = 7
+N_SOURCE = 14
+"""Nodes along the side of the source grid of the first descents: few make a smooth way down."""
+N_RADII = 36
+"""Einstein radii on the grid: no further apart than the evidence is wide."""
+N_DESCENTS = 8
 """Starts that are followed to their minima."""
-_SHEAR = 0.08
-_SAME_RADIUS = 0.07
+_N_SHEARED, _SHEAR = 10, 0.08
+_SAME_RADIUS = 0.04
 _FIRST_STRENGTH = 100.0
 _ALIKE_OBJECTIVE, _ALIKE_PULL = 3.0, 0.5
 
 
-def grid_vectors(prior: MassPrior, *, has_shear: bool) -> list[Float[np.ndarray, "8"]]:
-    """Mass models spread over the prior's range of radii, with shear in four directions.
-
-    Args:
-        prior: Where light and range are.
-        has_shear: Whether the mass model has a shear.
-    """
-    low, high = prior.theta_e_range
-    radii = np.geomspace(1.02 * low, 0.98 * high, N_RADII)
-    turns = np.exp(0.5j * np.pi * np.arange(4)) * _SHEAR
-    shears = [0j, *turns] if has_shear else [0j]
-    vectors = []
-    for radius in radii:
-        for shear in shears:
-            vector = prior.mean.copy()
-            vector[0], vector[5], vector[6] = np.log(radius), shear.real, shear.imag
-            vectors.append(vector)
-    return vectors
-
-
-def best_starts(
+def find_starts(
     inversion: Inversion,
-    vectors: Sequence[Float[np.ndarray, "8"]],
     prior: MassPrior,
     arcs: Float[np.ndarray, "pixel"],
-    n_best: int = N_DESCENTS,
+    proposed: Sequence[Float[np.ndarray, "8"]] = (),
 ) -> list[Solution]:
-    """The best mass models of a list that differ in their Einstein radius.
+    """The best mass models of a grid that differ in their Einstein radius, the best first.
+
+    The grid is of radii alone at first, mass following light; the best of them are tried again
+    with shear in four directions.
 
     Args:
         inversion: The likelihood.
-        vectors: Mass models to try.
-        prior: Priors of the parameters.
+        prior: Priors of the parameters, and the range of radii.
         arcs: Light of the arcs in the fitted pixels.
-        n_best: Most that are returned.
+        proposed: Further mass models to try.
     """
-    tried: list[tuple[float, Solution]] = []
-    strength = _FIRST_STRENGTH
-    for vector in vectors:
-        window = source_window(inversion, vector, arcs)
-        solution = lighter(inversion.solve_best(vector, window, strength))
-        strength = float(np.clip(solution.strength, 1e-6, 1e8))
-        tried.append((objective(solution, prior), solution))
-    tried.sort(key=lambda pair: pair[0])
+    low, high = prior.theta_e_range
+    vectors = []
+    for radius in np.geomspace(1.02 * low, 0.98 * high, N_RADII):
+        vector = prior.mean.copy()
+        vector[0] = np.log(radius)
+        vectors.append(vector)
+    tried = _tried(inversion, [*vectors, *proposed], prior, arcs)
+    if "shear" in inversion.lens_model:
+        best = [solution.vector for _, solution in tried[:_N_SHEARED]]
+        sheared = [_with_shear(vector, turns) for vector in best for turns in range(4)]
+        tried += _tried(inversion, sheared, prior, arcs)
+        tried.sort(key=lambda pair: pair[0])
     chosen: list[Solution] = []
     for _, solution in tried:
         log_radius = solution.vector[0]
         if all(abs(log_radius - other.vector[0]) > _SAME_RADIUS for other in chosen):
             chosen.append(solution)
-    return chosen[:n_best]
+    return chosen[:N_DESCENTS]
+
+
+def _with_shear(vector: Float[np.ndarray, "8"], turns: int) -> Float[np.ndarray, "8"]:
+    """A mass model with a shear of its own in one of four directions."""
+    sheared = vector.copy()
+    shear = _SHEAR * np.exp(0.5j * np.pi * turns)
+    sheared[5], sheared[6] = shear.real, shear.imag
+    return sheared
+
+
+def _tried(
+    inversion: Inversion,
+    vectors: Sequence[Float[np.ndarray, "8"]],
+    prior: MassPrior,
+    arcs: Float[np.ndarray, "pixel"],
+) -> list[tuple[float, Solution]]:
+    """Objectives and solutions of mass models, the best first."""
+    tried, strength = [], _FIRST_STRENGTH
+    for vector in vectors:
+        window = source_window(inversion, vector, arcs)
+        solution = lighter(inversion.solve_best(vector, window, strength))
+        strength = float(np.clip(solution.strength, 1e-6, 1e8))
+        tried.append((objective(solution, prior), solution))
+    return sorted(tried, key=lambda pair: pair[0])
 
 
 def minima_from(
@@ -88,10 +99,11 @@ def minima_from(
         prior: Priors of the parameters.
         arcs: Light that the source window follows; None holds each window still.
     """
-    found = []
+    found: list[Minimum] = []
     for start in starts:
-        full = inversion.solve(start.vector, start.window, start.strength)
-        found.append(descend(inversion, full, prior, arcs))
+        full = inversion.solve_best(start.vector, start.window, start.strength, 2)
+        bar = min((minimum.objective for minimum in found), default=np.inf)
+        found.append(descend(inversion, full, prior, arcs, bar=bar))
     found.sort(key=lambda minimum: minimum.objective)
     kept: list[Minimum] = []
     for minimum in found:

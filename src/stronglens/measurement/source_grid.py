@@ -86,13 +86,17 @@ def interpolation(place: Places, n_side: int, rays_per_pixel: int) -> sparse.csr
         n_side: Nodes along the side of the grid.
         rays_per_pixel: Rays in each pixel.
     """
-    across, along = _spline(place.u), _spline(place.v) * (place.is_inside / rays_per_pixel)
-    nodes = place.nearest[:, None] + _neighbours(n_side)
+    used = place.is_inside
+    across, along = _spline(place.u[used]), _spline(place.v[used]) / rays_per_pixel
+    nodes = place.nearest[used][:, None] + _neighbours(n_side)
     weights = (along.T[:, :, None] * across.T[:, None, :]).reshape(len(nodes), 9)
-    n_pixels = len(nodes) // rays_per_pixel
-    bounds = np.arange(n_pixels + 1) * 9 * rays_per_pixel
+    per_pixel = 9 * used.reshape(-1, rays_per_pixel).sum(axis=1)
+    bounds = np.concatenate([[0], np.cumsum(per_pixel)])
     entries = (weights.ravel(), nodes.ravel(), bounds)
-    return sparse.csr_array(entries, shape=(n_pixels, n_side * n_side))
+    matrix = sparse.csr_array(entries, shape=(len(per_pixel), n_side * n_side))
+    # rays of a pixel share nodes: with each named once, products of the matrix are quicker
+    matrix.sum_duplicates()
+    return matrix
 
 
 def gradient(

@@ -15,12 +15,13 @@ from stronglens.measurement.frames import Frame, binned, fit_region, frame_of
 from stronglens.measurement.inversion import Inversion, Solution
 from stronglens.measurement.lens_image import LensImage
 from stronglens.measurement.mass_model import MassPrior, mass_prior, source_positions
+from stronglens.measurement.noise_estimate import correlation_factor
 from stronglens.measurement.optimise import Minimum, arc_light, descend
 from stronglens.measurement.psf_numbers import psf_width
 from stronglens.measurement.source_grid import ENVELOPE_POWER, Window
 
-N_COARSE, N_FINE = 20, 24
-"""Nodes along the side of the source grid, in the search and at full resolution."""
+N_SIDE = 20
+"""Nodes along the side of the source grid; how far the answer moves with it is in the errors."""
 _FLOOR_RANGE = (0.005, 0.05)
 _FLOOR_RADIUS = 0.4
 _CORE_RADIUS = 0.2
@@ -47,6 +48,8 @@ class Stage:
     """Light of the arcs in the fitted pixels [pixel units]."""
     floor: float
     """Error of the deflector's profile as a fraction of its light [-]."""
+    temperature: float = 1.0
+    """Number that deviances are divided by: misfit, and noise that pixels share [-]."""
 
     @property
     def arc_snr(self) -> float:
@@ -61,6 +64,20 @@ class Stage:
         light = fit_light(self.frame, _radius(self.frame), self.light, minus=arcs)
         inversion = self.inversion_with(light=light)
         return replace(self, light=light, inversion=inversion)
+
+    def tempered_by(self, solution: Solution) -> "Stage":
+        """The stage with the temperature that the residual of its best solution asks for.
+
+        The prior, which is no part of the misfit, is made as much sharper.
+        """
+        correlation = correlation_factor(self.residual_snr(solution))
+        temperature = max(1.0, self.reduced_chi2(solution), correlation)
+        return replace(self, prior=self.prior.sharpened(temperature), temperature=temperature)
+
+    def reduced_chi2(self, solution: Solution) -> float:
+        """Sum of squared residuals over degrees of freedom [-]."""
+        n_free = self.inversion.n_pixels - self.degrees_of_freedom(solution)
+        return solution.chi2 / max(n_free, 1.0)
 
     def inversion_with(
         self,
@@ -170,18 +187,18 @@ def stage_of(
     region = fit_region(frame, area)
     if not region.is_fitted.any():
         raise OutOfRangeError("no pixel of the field can be used. Check mask and noise map.")
-    inversion = Inversion(frame, region, light, lens_model=lens_model, n_side=N_COARSE, floor=floor)
+    inversion = Inversion(frame, region, light, lens_model=lens_model, n_side=N_SIDE, floor=floor)
     prior = mass_prior(light.center, light.ellipticity, radii)
     return Stage(frame, light, inversion, prior, arc_light(inversion), floor)
 
 
-def best_stage(
-    image: LensImage, stage: Stage, minima: Sequence[Minimum]
-) -> tuple[Stage, list[Minimum]]:
-    """The stage of the posterior: full resolution, only pixels that minima light, one window.
+def best_stage(stage: Stage, minima: Sequence[Minimum]) -> tuple[Stage, list[Minimum]]:
+    """The stage of the posterior: only pixels that minima light, and one window for all.
+
+    Pixels that were joined for the search stay joined: where they sample the PSF they hold all but
+    a few per cent of what can be known (`stronglens floor` with both pixel scales).
 
     Args:
-        image: The image.
         stage: The stage of the search.
         minima: What it found.
 
@@ -189,18 +206,16 @@ def best_stage(
         The stage, and the minima carried over to it.
     """
     window = _common_window([minimum.solution.window for minimum in minima])
-    reach = float(max(stage.frame.x.max(), stage.frame.y.max())) + 0.5 * image.pixel_scale
-    frame = frame_of(image, reach)
-    light = stage.light
+    frame, light = stage.frame, stage.light
     vectors = np.array([minimum.solution.vector for minimum in minima])
     area = _lit_area(frame, vectors, window, stage.inversion.lens_model)
     distance = np.hypot(frame.x - light.center[0], frame.y - light.center[1])
     region = fit_region(frame, area & (distance > _CORE_RADIUS))
     inversion = Inversion(
-        frame, region, light, lens_model=stage.inversion.lens_model, n_side=N_FINE,
+        frame, region, light, lens_model=stage.inversion.lens_model, n_side=N_SIDE,
         floor=stage.floor,
     )  # fmt: skip
-    fine = replace(stage, frame=frame, light=light, inversion=inversion, arcs=arc_light(inversion))
+    fine = replace(stage, inversion=inversion, arcs=arc_light(inversion))
     sharp = []
     for minimum in minima:
         start = inversion.solve_best(minimum.solution.vector, window, minimum.solution.strength)

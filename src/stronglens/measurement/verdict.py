@@ -26,6 +26,8 @@ LEAST_MAGNIFICATION = 1.5
 """Least magnification of the source [-]."""
 WIDE_THETA_E = 0.05
 """Relative error of theta_e above which a measurement is not called verified [-]."""
+LARGE_SHEAR = 0.15
+"""Shear above which a measurement is not called verified: 2.5 widths of its prior [-]."""
 _AGREEMENT = 3.0
 _NEAR_LIMIT, _CLOSE = 0.03, 40.0
 _FULL_WINDOW = 0.98
@@ -113,6 +115,9 @@ def _doubts(refined: Refined, network: Mapping[str, np.ndarray] | None) -> list[
         found.append(f"theta_e is known to {100 * width:.0f} % only")
     if evidence is not None and evidence.counter_snr < LEAST_COUNTER_SNR:
         found.append(f"counter-image is not significant: S/N {evidence.counter_snr:.1f}")
+    shear = float(np.hypot(np.median(refined.draws["gamma1"]), np.median(refined.draws["gamma2"])))
+    if shear > LARGE_SHEAR:
+        found.append(f"a shear of {shear:.2f} is rare: another mass nearby, or a wrong model")
     if evidence is not None and evidence.window_share > _FULL_WINDOW:
         found.append("source fills all of the space it may have")
     if (text := _competing(refined)) is not None:
