@@ -46,10 +46,11 @@ def main() -> None:
     options.add_argument("--targets", type=int, default=50_000, help="on each tile")
     options.add_argument("--many", type=int, nargs="*", default=[100_000, 1_000_000])
     options.add_argument("--network", default="deck-cnn")
+    options.add_argument("--width", type=int, default=8, help="of the network on the large tile")
     options.add_argument("--python", default=sys.executable, help="of Cutana's environment")
     given = options.parse_args()
     torch.set_num_threads(1)
-    large = Job(given.side, 1, given.targets, network=given.network)
+    large = Job(given.side, 1, given.targets, network=given.network, width=given.width)
     small = Job(2500, 1, given.targets, ("lsst-g", "lsst-r"), 32, "deck-cnn", width=8)
     for part in given.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="bench-scan-") as name:
@@ -72,7 +73,7 @@ def main() -> None:
 def one_tile(folder: Path, job: Job) -> None:
     """Each step by itself, then the whole command, on one large tile."""
     print(f"1 tile of {job.side} x {job.side} x {len(job.bands)}, {job.n_targets} targets of "
-          f"{job.size} pixels, {job.network}, one core", flush=True)  # fmt: skip
+          f"{job.size} px, {job.network} of width {job.width}, one core", flush=True)  # fmt: skip
     finder = write_finder(folder / "weights.safetensors", job)
     (tile,) = write_tiles(folder / "tiles", job)
     steps(tile, finder, job)

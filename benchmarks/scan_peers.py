@@ -20,7 +20,7 @@ from stronglens.data.tile_sources import footprint_of, list_tiles, open_tile
 
 PEER = Path(__file__).with_name("peer_cutana.py")
 COMMAND = Path(sys.executable).with_name("stronglens")
-ROUNDS, COMPARED, BATCH = 3, 200, 1000
+ROUNDS, COMPARED, BATCH = 2, 200, 1000
 Rates = dict[str, float]
 
 

@@ -34,7 +34,7 @@ if "READTHEDOCS" in os.environ:
 # pages that are notebooks run at every build, in a kernel that says nothing of its own
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
 os.environ["JUPYTER_PATH"] = str(Path(__file__).parent / "_jupyter")
 logging.getLogger("traitlets").setLevel(logging.WARNING)
 html_theme = "furo"

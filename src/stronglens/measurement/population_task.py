@@ -54,7 +54,7 @@ class Population(AbstractTask):
 
     table: Path | None = None
     """Run of `measure`, or a CSV, FITS or Parquet table: z_lens, z_source, theta_e, sigma_v, slope,
-    and *_error or *_16 and *_84."""
+    and their errors under the same names with _error, or _16 and _84, behind."""
     redshifts: Path | None = None
     """Second table, joined by `name`: redshifts and velocity dispersions of measured lenses."""
     relation: Literal["sis", "power-law"] = "sis"
