@@ -50,3 +50,12 @@ def test_no_finder_does_without_two_bands_or_its_only_one(available):
     with pytest.raises(WrongShapeError, match="wrong number of bands"):
         choose_bands(available, ["kids-u", "kids-g", "kids-r", "kids-i"], may_lack=True)
     assert choose_bands(["euclid-h"], ["lsst-g"], may_lack=True)[0] == (0,)
+
+
+def test_no_band_stands_for_two():
+    wanted = [f"lsst-{band}" for band in "ugrizy"]
+    available = [f"kids-{band}" for band in "ugri"]
+    with pytest.raises(WrongShapeError, match="wrong number of bands"):
+        choose_bands(available, wanted, may_lack=True)
+    indices, _ = choose_bands([*available, "kids-z"], wanted, may_lack=True)
+    assert indices == (0, 1, 2, 3, 4, None)

@@ -39,6 +39,7 @@ FINDERS = [
     entry("ground-g", ("lsst-g",), 0.18),
     entry("ground-gri", ("kids-g", "kids-r", "kids-i"), 0.2),
     entry("ground-ugri", ("kids-u", "kids-g", "kids-r", "kids-i"), 0.2, lacks=True),
+    entry("lsst", tuple(f"lsst-{band}" for band in "ugrizy"), 0.2, lacks=True),
     entry("space", ("euclid-vis",), 0.1),
     entry("sharp", ("hst-f814w",), 0.05),
     entry("pictures", ("rgb-r", "rgb-g", "rgb-b"), 0.15),
@@ -49,7 +50,8 @@ FINDERS = [
     ("bands", "pixel_scale", "name"),
     [
         (("ps1-g", "ps1-r", "ps1-i"), 0.25, "ground-gri"),
-        (("u", "g", "r", "i", "z"), 0.186, "ground-ugri"),
+        (("u", "g", "r", "i", "z"), 0.186, "lsst"),
+        (("kids-u", "kids-g", "kids-r", "kids-i"), 0.3, "ground-ugri"),
         (("g", "r", "i", "z"), 0.186, "ground-gri"),
         (("legacy-g", "legacy-r", "legacy-z"), 0.262, "ground-gri"),
         (("cfhtls-u", "cfhtls-g", "cfhtls-r"), 0.186, "ground-ugri"),
@@ -85,7 +87,7 @@ def test_a_finder_of_flux_is_not_given_pictures_nor_the_other_way_round() -> Non
     with pytest.raises(UnknownNameError, match="Pass --finder"):
         choose_finder(("rgb-r", "rgb-g", "rgb-b"), 0.15, flux)
     with pytest.raises(UnknownNameError, match="Pass --finder"):
-        choose_finder(("kids-g", "kids-r", "kids-i"), 0.15, FINDERS[4:])
+        choose_finder(("kids-g", "kids-r", "kids-i"), 0.15, FINDERS[-1:])
 
 
 def test_an_unknown_name_is_refused() -> None:

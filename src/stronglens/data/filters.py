@@ -139,17 +139,31 @@ def band_distance(wanted: str, available: Sequence[str]) -> float:
     )
 
 
-def lacking_band(wanted: Sequence[str], available: Sequence[str]) -> str | None:
-    """The one band of several for which no band of an image can stand.
+def lacking_bands(wanted: Sequence[str], available: Sequence[str]) -> tuple[str, ...]:
+    """Bands for which none of an image can stand; no band stands for two.
 
     Args:
         wanted: Bands of a finder.
         available: Bands of the image.
-
-    Returns:
-        Its name; None where nothing is lacking, or so much that the image cannot be used.
     """
-    lacking = [band for band in wanted if band_distance(band, available) > FAR]
+    nearest: dict[str, tuple[float, str]] = {}
+    lacking = []
+    for band in wanted:
+        distance, there = min((band_distance(band, (one,)), one) for one in available)
+        if distance > FAR:
+            lacking.append(band)
+        elif there not in nearest:
+            nearest[there] = (distance, band)
+        else:
+            nearer, farther = sorted([nearest[there], (distance, band)])
+            nearest[there] = nearer
+            lacking.append(farther[1])
+    return tuple(lacking)
+
+
+def lacking_band(wanted: Sequence[str], available: Sequence[str]) -> str | None:
+    """The one band of several that an image lacks; None where it lacks none, or more."""
+    lacking = lacking_bands(wanted, available)
     return lacking[0] if len(lacking) == 1 < len(wanted) else None
 
 

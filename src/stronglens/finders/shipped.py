@@ -14,7 +14,7 @@ from stronglens.core.errors import UnknownNameError, unknown_name
 from stronglens.core.files import read_json
 from stronglens.core.weights import load_settings
 from stronglens.data.colour_pictures import are_display_values
-from stronglens.data.filters import FAR, SAME, band_distance
+from stronglens.data.filters import SAME, band_distance, lacking_bands
 from stronglens.finders.finder import FOLDER, FinderFacts, finder_facts
 
 _FAR_ALONE = 0.7  # difference of ln(wavelength) above which even a finder of one band refuses
@@ -115,11 +115,14 @@ def _misfit(
     if are_display_values(facts.bands) != are_display_values(bands):
         return None
     coarser = 0.0 if pixel_scale is None else math.log(pixel_scale / facts.pixel_scale)
-    distances = [band_distance(wanted, bands) for wanted in facts.bands]
-    far = _FAR_ALONE if len(distances) == 1 else FAR
-    near = [distance for distance in distances if distance <= far]
-    n_lacking = len(distances) - len(near)
-    may_lack = 1 if facts.takes_missing_bands and len(distances) > 1 else 0
+    if len(facts.bands) == 1:
+        is_far = band_distance(facts.bands[0], bands) > _FAR_ALONE
+        lacking = facts.bands if is_far else ()
+    else:
+        lacking = lacking_bands(facts.bands, bands)
+    near = [band_distance(band, bands) for band in facts.bands if band not in lacking]
+    n_lacking = len(lacking)
+    may_lack = 1 if facts.takes_missing_bands and len(facts.bands) > 1 else 0
     if n_lacking > may_lack or not -_FINEST <= coarser <= _COARSEST:
         return None
     colours = round(math.fsum(d for d in near if d > SAME), 3)
