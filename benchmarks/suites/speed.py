@@ -46,11 +46,11 @@ def speed_page(facts: str, least: float = LEAST_SECONDS) -> str:
         torch.set_num_threads(before)
     load = f"Load meanwhile: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."
     words = (
-        f"{facts} {load} Images per second, scaling included and reading not, in batches of {BATCH}; "
-        "`d4` averages over the eight views of a square. Weights are random: rates do not depend "
-        "on them. One thread is measured in its processor time, which is wall-clock time on an "
-        "idle machine; two threads in wall-clock time, which says nothing where the load is "
-        "above the number of cores."
+        f"{facts} {load} Images per second, scaling included and reading not, in batches of "
+        f"{BATCH}; `d4` averages over the eight views of a square. Weights are random: rates do "
+        "not depend on them. One thread is measured in its processor time, which is wall-clock "
+        "time on an idle machine; two threads in wall-clock time, which says nothing where the "
+        "load is above the number of cores."
     )
     return "# Scoring speed\n\n" + words + "\n\n" + "\n".join(lines) + "\n"
 
