@@ -88,6 +88,17 @@ def test_a_turned_image_has_the_turned_posterior(network, images, n_turns, is_fl
         assert turned[name].std() == pytest.approx(expected[name].std(), rel=0.12)
 
 
+def test_the_quick_way_from_the_base_is_the_inverse_of_the_flow(network, images):
+    features = network.features(views_of(prepare(images.lens_image(0)), network.device))
+    generator = torch.Generator().manual_seed(3)
+    with torch.inference_mode():
+        base = torch.randn(5, len(features), len(PARAMETERS), generator=generator)
+        wanted = network.network.flow(features).transform.inv(base)
+        found = network.network.from_base(features, base)
+    assert not torch.allclose(found, base)
+    torch.testing.assert_close(found, wanted)
+
+
 def test_draws_depend_on_the_seed_alone(network, images):
     image = images.lens_image(0)
     torch.manual_seed(1)
