@@ -326,17 +326,22 @@ def load_finder(
     return finder if views is None else finder.with_views(views)
 
 
+def has_finder(finder: Path) -> bool:
+    """Whether there is something at a path, or a finder of that name in the package."""
+    is_name = len(finder.parts) == 1
+    return finder.exists() or (is_name and (FOLDER / f"{finder}.safetensors").is_file())
+
+
 def finder_path(finder: Path) -> Path:
     """Where a finder is: the path itself, or that of the package's finder of that name.
 
     Raises:
         MissingDataError: Neither is there.
     """
-    shipped = FOLDER / f"{finder}.safetensors"
     if finder.exists():
         return finder
-    if len(finder.parts) == 1 and shipped.is_file():
-        return shipped
+    if has_finder(finder):
+        return FOLDER / f"{finder}.safetensors"
     known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none"
     raise MissingDataError(
         f"finder='{finder}' does not exist. Pass a run directory of stronglens train, its "

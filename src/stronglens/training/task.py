@@ -133,8 +133,9 @@ class Train(AbstractTask):
     def resolved(self) -> Self:
         """Fill in what the network's own recipe and architecture say."""
         from stronglens.finders import networks, own_fit
+        from stronglens.finders.finder import has_finder
 
-        if self.start_from is not None:
+        if self.start_from is not None and has_finder(self.start_from):
             from stronglens.training.starting import starting_settings
 
             bare = replace(self, start_from=None, **starting_settings(self, type(self).network))
