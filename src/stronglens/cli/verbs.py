@@ -99,8 +99,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "stronglens.measurement.task:Floor",
         ),
         "population": Verb(
-            "table of lenses → slopes, their scatter and drift; Om and w; corner plot, mocks",
-            "stronglens population runs/lenses --redshifts redshifts.csv --out runs/population",
+            "table of lenses → slopes and their drift; Om and w",
+            "stronglens population runs/lenses --redshifts redshifts.csv",
             "stronglens.measurement.population_task:Population",
         ),
         "train-posterior": Verb(
