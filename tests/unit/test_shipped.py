@@ -50,7 +50,8 @@ FINDERS = [
     ("bands", "pixel_scale", "name"),
     [
         (("ps1-g", "ps1-r", "ps1-i"), 0.25, "ground-gri"),
-        (("u", "g", "r", "i", "z"), 0.186, "lsst"),
+        (("u", "g", "r", "i", "z"), 0.186, "ground-ugri"),
+        (("u", "g", "r", "i", "z", "y"), 0.2, "lsst"),
         (("kids-u", "kids-g", "kids-r", "kids-i"), 0.3, "ground-ugri"),
         (("g", "r", "i", "z"), 0.186, "ground-gri"),
         (("legacy-g", "legacy-r", "legacy-z"), 0.262, "ground-gri"),

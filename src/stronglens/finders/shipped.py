@@ -63,9 +63,9 @@ def choose_finder(
     Every band of the finder must be in the image, or one within 20 % of its wavelength; a finder
     that was trained on images that lack a band does without one of several, and a finder of one
     band takes any within a factor of two. Pixels may be coarser by a factor of two, or finer by
-    2.5. Pictures stretched for eyes only suit finders of pictures. Among those that suit, more
-    bands are better than fewer, then none lacking, then a pixel scale within a factor of 1.7, then
-    the nearer wavelengths, then the nearer pixel scale.
+    2.5. Pictures stretched for eyes only suit finders of pictures. Among those that suit, one of
+    several bands is better than one of one; then one that lacks no band, then more bands, then a
+    pixel scale within a factor of 1.7, then the nearer wavelengths, then the nearer pixel scale.
 
     Args:
         bands: Bands of the image.
@@ -110,7 +110,7 @@ def _wants(facts: FinderFacts) -> str:
 
 def _misfit(
     facts: FinderFacts, bands: Sequence[str], pixel_scale: float | None
-) -> tuple[int, int, bool, float, float] | None:
+) -> tuple[bool, int, int, bool, float, float] | None:
     """Order of preference, smallest first; None where the finder cannot be used."""
     if are_display_values(facts.bands) != are_display_values(bands):
         return None
@@ -127,4 +127,5 @@ def _misfit(
         return None
     colours = round(math.fsum(d for d in near if d > SAME), 3)
     scale = abs(coarser)
-    return -len(near), n_lacking, scale > _OTHER_PIXELS, colours, scale
+    sees_no_colour = len(facts.bands) == 1
+    return sees_no_colour, n_lacking, -len(near), scale > _OTHER_PIXELS, colours, scale
